@@ -1,0 +1,383 @@
+package messages
+
+import "time"
+
+// Event is a recorded fact: what goes out on the bus and into the log. The
+// set is sealed; docs/events.md lists it, with an example of each.
+//
+//sumtype:decl
+type Event interface {
+	// Kind is the noun and the verb, such as "instance.launched"; it is the end
+	// of the event's subject on the bus.
+	Kind() string
+	// About is what the event is about: a queue, a resource type, an instance,
+	// or empty for the autoscaler itself.
+	About() string
+}
+
+// Recorded is an event with what every event has.
+type Recorded struct {
+	// ID is unique over all events of all autoscalers; publishing the same ID
+	// twice stores it once.
+	ID         string
+	Autoscaler AutoscalerName
+	At         time.Time
+	Event      Event
+}
+
+// ReasonCode is the machine's word for why something was or was not done.
+type ReasonCode string
+
+// The reasons. docs/events.md says what each one means to an operator.
+const (
+	// ReasonWaitingTasks: tasks wait that no capacity covers.
+	ReasonWaitingTasks ReasonCode = "waiting_tasks"
+	// ReasonCovered: idle, booting or requested instances cover the tasks.
+	ReasonCovered ReasonCode = "covered"
+	// ReasonAtMax: the resource type is at its max_instances.
+	ReasonAtMax ReasonCode = "at_max_instances"
+	// ReasonBlocked: no offering of the resource type can be asked now.
+	ReasonBlocked ReasonCode = "offerings_blocked"
+	// ReasonFleetUnknown: EC2 has not been listed completely yet.
+	ReasonFleetUnknown ReasonCode = "fleet_unknown"
+	// ReasonStale: the last answer of the ClearML server is too old to act on.
+	ReasonStale ReasonCode = "observation_stale"
+	// ReasonIdle: idle for longer than max_idle_time.
+	ReasonIdle ReasonCode = "idle"
+	// ReasonNeeded: waiting tasks need this instance.
+	ReasonNeeded ReasonCode = "needed"
+	// ReasonTookWork: the worker ran a task after it was seen idle.
+	ReasonTookWork ReasonCode = "took_work"
+	// ReasonUnconfirmed: nobody could say that the worker is idle.
+	ReasonUnconfirmed ReasonCode = "unconfirmed"
+	// ReasonNeverRegistered: no worker appeared within max_spin_up_time.
+	ReasonNeverRegistered ReasonCode = "never_registered"
+	// ReasonWorkerVanished: the worker was there and is not any more.
+	ReasonWorkerVanished ReasonCode = "worker_vanished"
+	// ReasonShutdown: the autoscaler stops and on_shutdown says so.
+	ReasonShutdown ReasonCode = "shutdown"
+	// ReasonNoResource: the instance's resource type is not configured.
+	ReasonNoResource ReasonCode = "no_such_resource"
+	// ReasonEnded: EC2 or the instance itself ended it, not we.
+	ReasonEnded ReasonCode = "ended_by_itself"
+	// ReasonInterrupted: EC2 took a spot instance back.
+	ReasonInterrupted ReasonCode = "spot_interrupted"
+)
+
+// Reason is a code with the numbers behind it. Which numbers are set depends
+// on the code; durations are in seconds.
+type Reason struct {
+	Code ReasonCode `json:"code"`
+	// Subject is what the reason is about when that is not the event's own
+	// subject, such as the resource type that is at its maximum.
+	Subject string `json:"subject,omitempty"`
+	Want    int64  `json:"want,omitempty"`
+	Got     int64  `json:"got,omitempty"`
+	Limit   int64  `json:"limit,omitempty"`
+	// Detail is for people.
+	Detail string `json:"detail,omitempty"`
+}
+
+// AutoscalerStarted is recorded when an autoscaler begins to act.
+type AutoscalerStarted struct {
+	Version   string         `json:"version"`
+	Queues    []QueueName    `json:"queues"`
+	Resources []ResourceName `json:"resources"`
+}
+
+// AutoscalerStopped is recorded last, when an autoscaler has stopped.
+type AutoscalerStopped struct {
+	OnShutdown string `json:"on_shutdown"`
+	// Left is how many instances go on running without it.
+	Left int `json:"left"`
+}
+
+// ObservationFailed is recorded when polling ClearML or listing EC2 begins to
+// fail, and again when the class of failure changes.
+type ObservationFailed struct {
+	// Source is "clearml" or "ec2".
+	Source  string       `json:"source"`
+	Class   FailureClass `json:"class"`
+	Code    string       `json:"code,omitempty"`
+	Message string       `json:"message"`
+	// LastGood is the time of the last good answer; zero when there was none.
+	LastGood time.Time `json:"last_good,omitzero"`
+}
+
+// ObservationRecovered is recorded at the first good answer after failures.
+type ObservationRecovered struct {
+	Source      string  `json:"source"`
+	DownSeconds float64 `json:"down_seconds"`
+}
+
+// QueueCreated is recorded when a watched queue was missing and was created.
+type QueueCreated struct {
+	Queue QueueName `json:"queue"`
+}
+
+// QueueObserved is recorded when the number of waiting tasks of a queue
+// changes.
+type QueueObserved struct {
+	Queue   QueueName `json:"queue"`
+	Waiting int       `json:"waiting"`
+	// OldestWaitSeconds is how long the first task in line has waited.
+	OldestWaitSeconds float64 `json:"oldest_wait_seconds"`
+}
+
+// QueuePlanned is recorded when the verdict on a queue changes: what covers
+// its waiting tasks, what is launched for them, and why the rest is not.
+type QueuePlanned struct {
+	Queue     QueueName `json:"queue"`
+	Waiting   int       `json:"waiting"`
+	Covered   int       `json:"covered"`
+	Launching int       `json:"launching"`
+	Unmet     int       `json:"unmet"`
+	Reasons   []Reason  `json:"reasons,omitempty"`
+}
+
+// InstanceRequested is recorded when a resource type asks for instances,
+// before anything is written or called.
+type InstanceRequested struct {
+	Resource ResourceName `json:"resource"`
+	Request  RequestID    `json:"request"`
+	Offering Offering     `json:"offering"`
+	Count    int          `json:"count"`
+	// Alive is how many instances of the resource type there were, in flight
+	// ones included, and Max how many there may be.
+	Alive   int      `json:"alive"`
+	Max     int      `json:"max"`
+	Reasons []Reason `json:"reasons,omitempty"`
+}
+
+// InstanceRefused is recorded when a launch ended without the instances asked
+// for.
+type InstanceRefused struct {
+	Resource ResourceName `json:"resource"`
+	Request  RequestID    `json:"request"`
+	Launch   LaunchID     `json:"launch,omitempty"`
+	Offering Offering     `json:"offering"`
+	Count    int          `json:"count"`
+	Class    FailureClass `json:"class"`
+	Code     string       `json:"code,omitempty"`
+	Message  string       `json:"message,omitempty"`
+	// RetryAt is when the offering is asked again; zero when nothing is blocked.
+	RetryAt time.Time `json:"retry_at,omitzero"`
+}
+
+// InstanceLaunched is recorded for each instance that EC2 gave.
+type InstanceLaunched struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Request  RequestID    `json:"request,omitempty"`
+	Launch   LaunchID     `json:"launch"`
+	Offering Offering     `json:"offering"`
+}
+
+// InstanceAdopted is recorded when a listing shows an instance of ours that
+// this process did not know: after a restart, or a launch whose answer was
+// lost.
+type InstanceAdopted struct {
+	Instance InstanceID    `json:"instance"`
+	Resource ResourceName  `json:"resource"`
+	Launch   LaunchID      `json:"launch,omitempty"`
+	Offering Offering      `json:"offering"`
+	State    InstanceState `json:"state"`
+}
+
+// InstanceRegistered is recorded when an instance's worker is first seen.
+type InstanceRegistered struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Worker   WorkerID     `json:"worker"`
+	// BootSeconds runs from EC2's launch time to the worker's registration.
+	BootSeconds float64 `json:"boot_seconds"`
+}
+
+// InstanceBusy is recorded when an instance's worker starts a task.
+type InstanceBusy struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Task     TaskID       `json:"task"`
+	TaskName string       `json:"task_name,omitempty"`
+}
+
+// InstanceIdle is recorded when an instance's worker has no task any more.
+type InstanceIdle struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	// Since is when it became idle, as far as known.
+	Since time.Time `json:"since"`
+}
+
+// InstanceDraining is recorded when an instance is picked to go; nothing has
+// been done to it yet.
+type InstanceDraining struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Reasons  []Reason     `json:"reasons"`
+}
+
+// InstanceKept is recorded when a drain is called off.
+type InstanceKept struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Reasons  []Reason     `json:"reasons"`
+}
+
+// InstanceUnready is recorded when an instance has no live worker although it
+// should have one. Console is the end of its console output, if it could be
+// read.
+type InstanceUnready struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Reasons  []Reason     `json:"reasons"`
+	Console  string       `json:"console,omitempty"`
+}
+
+// InstanceTerminating is recorded when EC2 accepted to terminate an instance.
+type InstanceTerminating struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Reasons  []Reason     `json:"reasons"`
+}
+
+// InstanceGone is recorded when EC2 shows that an instance has ended.
+type InstanceGone struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Offering Offering     `json:"offering"`
+	// UpSeconds runs from EC2's launch time to when its end was seen.
+	UpSeconds float64  `json:"up_seconds"`
+	Reasons   []Reason `json:"reasons"`
+	// Task is what its worker was running when last seen, if anything.
+	Task TaskID `json:"task,omitempty"`
+}
+
+// InstanceStray is recorded when a listing shows an instance with our owner
+// tag whose resource type is not configured (any more). It is left to finish
+// its work, and drained once idle.
+type InstanceStray struct {
+	Instance InstanceID    `json:"instance"`
+	Resource ResourceName  `json:"resource,omitempty"`
+	State    InstanceState `json:"state"`
+}
+
+// Kind implements [Event].
+func (AutoscalerStarted) Kind() string { return "autoscaler.started" }
+
+// Kind implements [Event].
+func (AutoscalerStopped) Kind() string { return "autoscaler.stopped" }
+
+// Kind implements [Event].
+func (ObservationFailed) Kind() string { return "observation.failed" }
+
+// Kind implements [Event].
+func (ObservationRecovered) Kind() string { return "observation.recovered" }
+
+// Kind implements [Event].
+func (QueueCreated) Kind() string { return "queue.created" }
+
+// Kind implements [Event].
+func (QueueObserved) Kind() string { return "queue.observed" }
+
+// Kind implements [Event].
+func (QueuePlanned) Kind() string { return "queue.planned" }
+
+// Kind implements [Event].
+func (InstanceRequested) Kind() string { return "instance.requested" }
+
+// Kind implements [Event].
+func (InstanceRefused) Kind() string { return "instance.refused" }
+
+// Kind implements [Event].
+func (InstanceLaunched) Kind() string { return "instance.launched" }
+
+// Kind implements [Event].
+func (InstanceAdopted) Kind() string { return "instance.adopted" }
+
+// Kind implements [Event].
+func (InstanceRegistered) Kind() string { return "instance.registered" }
+
+// Kind implements [Event].
+func (InstanceBusy) Kind() string { return "instance.busy" }
+
+// Kind implements [Event].
+func (InstanceIdle) Kind() string { return "instance.idle" }
+
+// Kind implements [Event].
+func (InstanceDraining) Kind() string { return "instance.draining" }
+
+// Kind implements [Event].
+func (InstanceKept) Kind() string { return "instance.kept" }
+
+// Kind implements [Event].
+func (InstanceUnready) Kind() string { return "instance.unready" }
+
+// Kind implements [Event].
+func (InstanceTerminating) Kind() string { return "instance.terminating" }
+
+// Kind implements [Event].
+func (InstanceGone) Kind() string { return "instance.gone" }
+
+// Kind implements [Event].
+func (InstanceStray) Kind() string { return "instance.stray" }
+
+// About implements [Event].
+func (AutoscalerStarted) About() string { return "" }
+
+// About implements [Event].
+func (AutoscalerStopped) About() string { return "" }
+
+// About implements [Event].
+func (e ObservationFailed) About() string { return e.Source }
+
+// About implements [Event].
+func (e ObservationRecovered) About() string { return e.Source }
+
+// About implements [Event].
+func (e QueueCreated) About() string { return string(e.Queue) }
+
+// About implements [Event].
+func (e QueueObserved) About() string { return string(e.Queue) }
+
+// About implements [Event].
+func (e QueuePlanned) About() string { return string(e.Queue) }
+
+// About implements [Event].
+func (e InstanceRequested) About() string { return string(e.Resource) }
+
+// About implements [Event].
+func (e InstanceRefused) About() string { return string(e.Resource) }
+
+// About implements [Event].
+func (e InstanceLaunched) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceAdopted) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceRegistered) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceBusy) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceIdle) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceDraining) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceKept) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceUnready) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceTerminating) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceGone) About() string { return string(e.Instance) }
+
+// About implements [Event].
+func (e InstanceStray) About() string { return string(e.Instance) }
