@@ -1,0 +1,124 @@
+# Everything a person or CI does with this tree. `make help` lists the targets.
+# Tool versions are pinned here and nowhere else; docs/adr/0002-tooling.md says why.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+GOLANGCI_LINT_VERSION    := v2.13.1
+GO_CHECK_SUMTYPE_VERSION := v0.3.1
+
+GO ?= go
+ifeq ($(shell command -v $(GO) 2>/dev/null),)
+$(error $(GO) not found: install Go 1.26 or newer from https://go.dev/dl and put it on PATH)
+endif
+
+# Linters are built once per machine, not once per clone: they live in the user's
+# cache, under the Go version that built them (a linter must be at least as new as
+# the code it reads).
+EBB_TOOLS_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ebb/tools/$(shell $(GO) env GOVERSION)
+GOLANGCI      := $(EBB_TOOLS_DIR)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+SUMTYPE       := $(EBB_TOOLS_DIR)/go-check-sumtype-$(GO_CHECK_SUMTYPE_VERSION)/go-check-sumtype
+
+# The Python side of the contract tests: an environment of its own, pinned.
+EBB_REAL_VENV     ?= $(CURDIR)/.cache/real-venv
+REAL_REQUIREMENTS := cmd/internal/contract/requirements.txt
+REAL_PACKAGES     := ./cmd/internal/contract/... ./adapters/bootstrap/... ./cmd/internal/archtest
+
+# What the targets below can be told: make demo ARGS='--headless', make fuzz FUZZTIME=5m.
+ARGS     ?=
+PACKAGES ?= ./...
+FUZZTIME ?= 15s
+COVER_PACKAGE := ./actors/decide
+COVER_MIN     := 95
+COVER_PROFILE := .cache/coverage-decide.out
+
+# The race detector needs cgo, so a C compiler. Without one the tests still run, and
+# say what they leave out; in CI that is an error.
+HAVE_CC := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
+
+##@ Build and run
+
+.PHONY: build
+build: ## bin/ebb: one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ebb ./cmd/ebb
+
+.PHONY: demo
+demo: build ## A whole cluster on this machine: fake EC2, fake ClearML, real ebb (ARGS='--headless' and more)
+	bin/ebb demo $(ARGS)
+
+##@ Prove
+
+.PHONY: test
+test: ## All tests with the race detector; needs only Go (and a C compiler for the detector)
+ifneq ($(HAVE_CC),)
+	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
+else ifneq ($(CI),)
+	@echo "make test: no C compiler ($(shell $(GO) env CC)), and the race detector needs one: apt-get install gcc libc6-dev" >&2; exit 1
+else
+	@echo "make test: no C compiler ($(shell $(GO) env CC)), so WITHOUT the race detector; for the full test install one: apt-get install gcc libc6-dev" >&2
+	CGO_ENABLED=0 $(GO) test $(PACKAGES)
+endif
+
+.PHONY: test-real
+test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck); a missing tool fails
+	PATH="$(EBB_REAL_VENV)/bin:$$PATH" EBB_REAL_VENV="$(EBB_REAL_VENV)" \
+		$(GO) test -tags real -count=1 -timeout 15m $(REAL_PACKAGES)
+
+.PHONY: real-env
+real-env: ## Prepare what test-real needs: a Python environment and shellcheck
+	@bash tools/real-env.sh "$(EBB_REAL_VENV)" "$(REAL_REQUIREMENTS)"
+
+.PHONY: cover
+cover: ## Statement coverage of the pure core, with its threshold
+	@mkdir -p $(dir $(COVER_PROFILE))
+	$(GO) test -count=1 -coverpkg=$(COVER_PACKAGE) -coverprofile=$(COVER_PROFILE) $(COVER_PACKAGE)/...
+	@awk -v min=$(COVER_MIN) -v name=$(COVER_PACKAGE) -f tools/cover.awk $(COVER_PROFILE)
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (15s) each
+	@bash tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## All benchmarks, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+##@ Keep tidy
+
+.PHONY: lint
+lint: tools ## Formatting, go vet, golangci-lint, sum types, go.mod
+	$(GOLANGCI) config verify
+	$(GOLANGCI) fmt --diff
+	$(GO) vet -tags real ./...
+	$(GOLANGCI) run
+	$(SUMTYPE) -default-signifies-exhaustive=false ./...
+	$(GO) mod tidy -diff
+
+.PHONY: fmt
+fmt: tools ## Format all Go files as lint wants them
+	$(GOLANGCI) fmt
+
+.PHONY: check
+check: lint test cover ## What must be green before a commit
+
+.PHONY: tools
+tools: $(GOLANGCI) $(SUMTYPE) ## Build the pinned linters (once per machine, some minutes)
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION) once for this machine; this takes two to three minutes on two cores"
+	@GOBIN=$(dir $@) GOFLAGS=-trimpath $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(SUMTYPE):
+	@GOBIN=$(dir $@) GOFLAGS=-trimpath $(GO) install github.com/alecthomas/go-check-sumtype/cmd/go-check-sumtype@$(GO_CHECK_SUMTYPE_VERSION)
+
+.PHONY: clean
+clean: ## Remove what was built here (the linters in $(EBB_TOOLS_DIR) stay)
+	rm -rf bin .cache
+
+##@ Help
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
