@@ -18,6 +18,8 @@ type QueueState struct {
 	Entries []QueueEntry
 	// Tags are the queue's user tags.
 	Tags []string
+	// Metadata are the queue's key-value pairs, values only.
+	Metadata map[string]string
 }
 
 // WorkerState is one worker row as one poll saw it. A row proves only that an

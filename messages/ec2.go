@@ -206,8 +206,7 @@ func FailureOf(err error) *Failure {
 	if err == nil {
 		return nil
 	}
-	var failure *Failure
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure
 	}
 	return &Failure{Class: ClassUnknown, Code: "", Message: err.Error()}

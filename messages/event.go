@@ -13,6 +13,8 @@ type Event interface {
 	// About is what the event is about: a queue, a resource type, an instance,
 	// or empty for the autoscaler itself.
 	About() string
+
+	event()
 }
 
 // Recorded is an event with what every event has.
@@ -381,3 +383,24 @@ func (e InstanceGone) About() string { return string(e.Instance) }
 
 // About implements [Event].
 func (e InstanceStray) About() string { return string(e.Instance) }
+
+func (AutoscalerStarted) event()    {}
+func (AutoscalerStopped) event()    {}
+func (ObservationFailed) event()    {}
+func (ObservationRecovered) event() {}
+func (QueueCreated) event()         {}
+func (QueueObserved) event()        {}
+func (QueuePlanned) event()         {}
+func (InstanceRequested) event()    {}
+func (InstanceRefused) event()      {}
+func (InstanceLaunched) event()     {}
+func (InstanceAdopted) event()      {}
+func (InstanceRegistered) event()   {}
+func (InstanceBusy) event()         {}
+func (InstanceIdle) event()         {}
+func (InstanceDraining) event()     {}
+func (InstanceKept) event()         {}
+func (InstanceUnready) event()      {}
+func (InstanceTerminating) event()  {}
+func (InstanceGone) event()         {}
+func (InstanceStray) event()        {}

@@ -1,6 +1,9 @@
 package messages
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 type (
 	// AutoscalerName names one configuration; unique in a process.
@@ -48,10 +51,8 @@ func ParseWorkerID(id WorkerID) (w Worker, ok bool) {
 	if len(parts) != workerIDParts {
 		return Worker{}, false
 	}
-	for _, part := range parts {
-		if part == "" {
-			return Worker{}, false
-		}
+	if slices.Contains(parts, "") {
+		return Worker{}, false
 	}
 	return Worker{
 		Prefix:       parts[0],
