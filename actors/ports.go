@@ -69,8 +69,9 @@ type Clock interface {
 	AfterFunc(d time.Duration, f func()) (stop func() bool)
 }
 
-// Runner runs I/O beside the actors.
+// Runner runs I/O beside the actors, and owns the context that ends it.
 type Runner interface {
-	// Go runs f soon, not on the caller's goroutine.
-	Go(f func())
+	// Go runs f soon, not on the caller's goroutine. f's context ends after
+	// the time-out, or earlier when the process ends.
+	Go(timeout time.Duration, f func(ctx context.Context))
 }

@@ -1,0 +1,43 @@
+// Package actors is the shell around the pure core of [decide]: actors that
+// receive, ask the core, and carry out what it says. They know no AWS, no NATS
+// and no HTTP, only the ports of ports.go.
+//
+// # Who is whose child
+//
+//	node                          one per process
+//	└─ autoscaler                 one per configuration: runs the evaluations
+//	   ├─ recorder                events → log and bus
+//	   ├─ provisioner             all calls that change EC2
+//	   ├─ observer                all calls to ClearML
+//	   ├─ inventory               listings of EC2
+//	   ├─ queue (per queue)       demand, and why it is not met
+//	   └─ resource (per type)     budget, memory of refusals
+//	      └─ instance (per one)   idle timer, deadlines, the way out
+//
+// # One evaluation
+//
+//	observer ── ClearMLObserved ──► autoscaler ── QueuePolled ──► queue ── DemandStated ──────► autoscaler
+//	                                           └─ WorkersPolled ► resource ── CapacityStated ─►
+//	autoscaler: decide.Evaluate ── LaunchInstances, DrainInstances ──► resource;  QueueJudged ──► queue
+//
+// Only the autoscaler makes resource types launch, and each of them states its
+// capacity after it has handled all earlier orders, since messages between two
+// actors keep their order. So nothing is counted twice and nothing is missed.
+//
+// # Who restarts whom, and what survives
+//
+// Expected failures are messages. An unexpected one panics; the parent's
+// [supervision] restarts the actor, at once the first time, then ever more
+// slowly. What an actor knew is lost and rebuilt: a resource type from the
+// launch ledger and a listing of EC2, an instance from its resource type, the
+// provisioner from the ledger (it sends every unsettled request again, with
+// its old token), the others from the next poll. Until a resource type has
+// rebuilt its picture it launches and drains nothing.
+//
+// # Time
+//
+// Actors read the [Clock] and wait with it, never otherwise; I/O goes through
+// the [Runner] and comes back as a message. With a seeded dispatcher, a
+// virtual clock and a runner on the same queue, a whole autoscaler runs on one
+// goroutine and replays from a seed.
+package actors

@@ -1,0 +1,262 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// opStage is how far a launch has come.
+type opStage string
+
+const (
+	opNew       opStage = "new"       // the ledger has not been read yet
+	opIntending opStage = "intending" // the intent is being written
+	opCalling   opStage = "calling"   // EC2 is to be called, or is being called
+	opSettling  opStage = "settling"  // the outcome is known and being written
+)
+
+// launchOp is one launch on its way through ledger, EC2 and ledger again.
+type launchOp struct {
+	intent   messages.LaunchIntent
+	record   messages.LaunchRecord // after intending
+	outcome  messages.LaunchOutcome
+	stage    opStage
+	failures int
+	// mismatched is set once EC2 said that the token was used with other
+	// parameters: the configuration changed between two tries.
+	mismatched *messages.Failure
+	wait       alarm
+}
+
+// retryLaunch wakes one launch.
+type retryLaunch struct {
+	request messages.RequestID
+	rang    rang
+}
+
+type intended struct {
+	request messages.RequestID
+	record  messages.LaunchRecord
+	err     error
+}
+
+type launchCalled struct {
+	request   messages.RequestID
+	instances []messages.Instance
+	err       error
+}
+
+type outcomeWritten struct {
+	request messages.RequestID
+	err     error
+}
+
+// accept takes a launch on, once.
+func (p *provisioner) accept(ctx actor.Context, intent messages.LaunchIntent) {
+	if p.launches[intent.Request] != nil {
+		return
+	}
+	op := &launchOp{intent: intent, stage: opNew}
+	p.launches[intent.Request] = op
+	if p.ready {
+		p.intend(ctx, op)
+	}
+}
+
+func (p *provisioner) intend(ctx actor.Context, op *launchOp) {
+	op.stage = opIntending
+	intent := op.intent
+	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
+		record, err := p.ledger.Intend(io, intent)
+		return intended{request: intent.Request, record: record, err: err}
+	})
+}
+
+func (p *provisioner) intended(ctx actor.Context, m intended) {
+	op := p.launches[m.request]
+	if op == nil || op.stage != opIntending {
+		return
+	}
+	if m.err != nil {
+		p.env.log.Warn().Err(m.err).Str("request", string(m.request)).Msg("intent not written; nothing launched")
+		p.later(ctx, op)
+		return
+	}
+	op.record, op.failures = m.record, 0
+	if m.record.Settled { // an earlier life had it done
+		op.outcome = m.record.Outcome
+		p.settled(ctx, op, nil)
+		return
+	}
+	p.tell(ctx, op, messages.LaunchIntended{Request: m.request, Launch: m.record.Launch})
+	op.stage = opCalling
+	p.queue = append(p.queue, m.request)
+	p.drive(ctx)
+}
+
+// later wakes a launch after a wait that grows with its failures.
+func (p *provisioner) later(ctx actor.Context, op *launchOp) {
+	op.failures++
+	p.wake(ctx, op, p.backoff().Wait(op.failures, p.rand.Float64()))
+}
+
+func (p *provisioner) wake(ctx actor.Context, op *launchOp, wait time.Duration) {
+	op.wait.cancel()
+	op.wait.stop = p.env.after(ctx, wait, retryLaunch{request: op.intent.Request, rang: rang{gen: op.wait.gen}})
+}
+
+func (p *provisioner) retry(ctx actor.Context, m retryLaunch) {
+	op := p.launches[m.request]
+	if op == nil || !op.wait.heeds(m.rang) {
+		return
+	}
+	switch op.stage {
+	case opIntending:
+		p.intend(ctx, op)
+	case opCalling:
+		if op.mismatched != nil {
+			p.refused(ctx, op, op.mismatched)
+			return
+		}
+		p.queue = append(p.queue, m.request)
+		p.drive(ctx)
+	case opSettling:
+		p.write(ctx, op)
+	case opNew:
+	}
+}
+
+// drive calls EC2 for as many launches as lanes and tokens allow.
+func (p *provisioner) drive(ctx actor.Context) {
+	for p.lanes < launchLanes && len(p.queue) > 0 && !p.launchAt.pending() {
+		op := p.launches[p.queue[0]]
+		now := p.env.clock.Now()
+		requests, wait := p.requests.Take(now, 1)
+		if wait == 0 {
+			var instances decide.Bucket
+			if instances, wait = p.instances.Take(now, float64(op.intent.Count)); wait == 0 {
+				p.requests, p.instances = requests, instances
+			}
+		}
+		if wait > 0 {
+			p.launchAt.set(p.env, ctx, "launch", wait)
+			return
+		}
+		p.queue = p.queue[1:]
+		p.call(ctx, op)
+	}
+}
+
+func (p *provisioner) call(ctx actor.Context, op *launchOp) {
+	p.lanes++
+	request := messages.LaunchRequest{
+		Launch: op.record.Launch, Token: op.record.Token, Resource: op.intent.Resource,
+		Offering: op.intent.Offering, Count: op.intent.Count,
+	}
+	id := op.intent.Request
+	p.env.pipe(ctx, callTimeout, func(io context.Context) any {
+		instances, err := p.ec2.Launch(io, request)
+		return launchCalled{request: id, instances: instances, err: err}
+	})
+}
+
+func (p *provisioner) launchCalled(ctx actor.Context, m launchCalled) {
+	p.lanes = max(0, p.lanes-1)
+	defer p.drive(ctx)
+	op := p.launches[m.request]
+	if op == nil || op.stage != opCalling {
+		return
+	}
+	failure := messages.FailureOf(m.err)
+	switch {
+	case failure == nil:
+		p.throttles = 0
+		op.outcome = messages.LaunchOutcome{At: p.env.clock.Now()}
+		for _, launched := range m.instances {
+			op.outcome.Instances = append(op.outcome.Instances, launched.ID)
+		}
+		p.settled(ctx, op, m.instances)
+	case failure.Definitive():
+		p.refused(ctx, op, failure)
+	case failure.Class == messages.ClassTokenMismatch:
+		// The instances may exist, launched by the earlier request. They are
+		// counted as in flight until any listing must show them; then they are
+		// adopted by their tags.
+		op.mismatched = failure
+		p.wake(ctx, op, decide.SettleTime)
+	default:
+		p.env.log.Warn().Str("launch", string(op.record.Launch)).Str("failure", failure.Error()).
+			Msg("launch has no definitive answer; the same request is sent again")
+		if failure.Class == messages.ClassThrottled {
+			p.throttles++
+			p.launchAt.set(p.env, ctx, "launch", p.backoff().Wait(p.throttles, p.rand.Float64()))
+		}
+		p.later(ctx, op)
+	}
+}
+
+// refused ends a launch that gave nothing and never will.
+func (p *provisioner) refused(ctx actor.Context, op *launchOp, failure *messages.Failure) {
+	op.outcome = messages.LaunchOutcome{Failure: failure, At: p.env.clock.Now()}
+	p.settled(ctx, op, nil)
+}
+
+// settled tells the resource type, and writes the outcome down. If the process
+// ends in between, the ledger still says "intended", the same request is sent
+// again, and EC2 answers the same instances.
+func (p *provisioner) settled(ctx actor.Context, op *launchOp, instances []messages.Instance) {
+	if instances == nil { // known by their ids only: from the ledger
+		for _, id := range op.outcome.Instances {
+			instances = append(instances, messages.Instance{
+				ID: id, Resource: op.intent.Resource, Launch: op.record.Launch, Token: op.record.Token,
+				State: messages.StatePending, Offering: op.intent.Offering, LaunchedAt: op.outcome.At,
+			})
+		}
+	}
+	p.tell(ctx, op, messages.LaunchSettled{
+		Request: op.intent.Request, Launch: op.record.Launch, Offering: op.intent.Offering, Count: op.intent.Count,
+		Instances: instances, Failure: op.outcome.Failure,
+	})
+	op.record.Outcome = op.outcome
+	p.recent = append(p.recent, op.record)
+	if op.record.Settled {
+		delete(p.launches, op.intent.Request)
+		return
+	}
+	op.record.Settled, op.stage, op.failures = true, opSettling, 0
+	p.write(ctx, op)
+}
+
+func (p *provisioner) write(ctx actor.Context, op *launchOp) {
+	id, launch, outcome := op.intent.Request, op.record.Launch, op.outcome
+	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
+		return outcomeWritten{request: id, err: p.ledger.Settle(io, launch, outcome)}
+	})
+}
+
+func (p *provisioner) outcomeWritten(ctx actor.Context, m outcomeWritten) {
+	op := p.launches[m.request]
+	if op == nil || op.stage != opSettling {
+		return
+	}
+	if m.err != nil {
+		p.env.log.Warn().Err(m.err).Str("launch", string(op.record.Launch)).Msg("outcome of a launch not written; tried again")
+		p.later(ctx, op)
+		return
+	}
+	op.wait.cancel()
+	delete(p.launches, m.request)
+}
+
+// tell sends to the resource type of a launch. One that is not there (yet)
+// finds the instances in its report or in a listing.
+func (p *provisioner) tell(ctx actor.Context, op *launchOp, message messages.ResourceMessage) {
+	if owner := p.owners[op.intent.Resource]; owner != nil {
+		ctx.Send(owner, message)
+	}
+}

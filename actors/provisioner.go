@@ -1,0 +1,233 @@
+package actors
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+const (
+	callTimeout   = 60 * time.Second
+	ledgerTimeout = 15 * time.Second
+	// launchLanes is how many RunInstances calls may be under way: as many as
+	// EC2's request bucket holds.
+	launchLanes = 5
+	// terminateWindow is how long terminations are gathered, terminateBatch how
+	// many go into one call.
+	terminateWindow = 200 * time.Millisecond
+	terminateBatch  = 500
+)
+
+// EC2's token buckets, per account and region: tokens and refill per second.
+const (
+	launchTokens, launchRefill       = 5, 2
+	instanceTokens, instanceRefill   = 1000, 2
+	terminateTokens, terminateRefill = 100, 5
+)
+
+// provisioner is the only one that calls EC2 to change anything. It writes
+// each launch to the ledger before it calls EC2, paces its calls by EC2's own
+// token buckets, waits longer after each failure, and repeats a launch whose
+// end is not known with the same token until EC2 gives a definitive answer.
+type provisioner struct {
+	env    *env
+	ec2    EC2
+	ledger Ledger
+	rand   *rand.Rand
+
+	ready    bool // the ledger has been read
+	reading  alarm
+	failures int // of reading
+	launches map[messages.RequestID]*launchOp
+	queue    []messages.RequestID // ready to be called, first first
+	lanes    int                  // calls under way
+	recent   []messages.LaunchRecord
+	owners   map[messages.ResourceName]*actor.PID
+	asking   []messages.ResourceName // for reports, before ready
+
+	requests  decide.Bucket
+	instances decide.Bucket
+	throttles int
+	launchAt  alarm
+
+	endings endings
+}
+
+type ledgerRead struct {
+	records []messages.LaunchRecord
+	err     error
+}
+
+// consoleRead is an answer for whoever asked.
+type consoleRead struct {
+	tail string
+	by   *actor.PID
+}
+
+// Receive implements actor.Actor.
+func (p *provisioner) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		p.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		p.stop()
+	case messages.ProvisionerMessage:
+		p.on(ctx, m)
+	case ledgerRead:
+		p.ledgerRead(ctx, m)
+	case intended:
+		p.intended(ctx, m)
+	case launchCalled:
+		p.launchCalled(ctx, m)
+	case outcomeWritten:
+		p.outcomeWritten(ctx, m)
+	case terminateCalled:
+		p.terminateCalled(ctx, m)
+	case consoleRead:
+		ctx.Send(m.by, messages.ConsoleRead{Tail: m.tail})
+	case retryLaunch:
+		p.retry(ctx, m)
+	case rang:
+		p.rang(ctx, m)
+	default:
+		p.env.unhandled(ctx)
+	}
+}
+
+func (p *provisioner) begin(ctx actor.Context) {
+	p.launches = make(map[messages.RequestID]*launchOp)
+	p.owners = make(map[messages.ResourceName]*actor.PID)
+	p.requests = decide.NewBucket(launchTokens, launchRefill)
+	p.instances = decide.NewBucket(instanceTokens, instanceRefill)
+	p.endings = newEndings()
+	p.readLedger(ctx)
+	ctx.Send(ctx.Parent(), messages.ProvisionerStarted{})
+}
+
+func (p *provisioner) stop() {
+	p.reading.cancel()
+	p.launchAt.cancel()
+	p.endings.flush.cancel()
+	for _, op := range p.launches {
+		op.wait.cancel()
+	}
+}
+
+func (p *provisioner) rang(ctx actor.Context, m rang) {
+	switch {
+	case m.name == "ledger" && p.reading.heeds(m):
+		p.readLedger(ctx)
+	case m.name == "launch" && p.launchAt.heeds(m):
+		p.drive(ctx)
+	case m.name == "terminate" && p.endings.flush.heeds(m):
+		p.terminateNext(ctx)
+	}
+}
+
+func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage) {
+	switch m := message.(type) {
+	case messages.Launch:
+		p.owners[m.Intent.Resource] = ctx.Sender()
+		p.accept(ctx, m.Intent)
+	case messages.ReportLaunches:
+		p.owners[m.Resource] = ctx.Sender()
+		if !p.ready {
+			p.asking = append(p.asking, m.Resource)
+			return
+		}
+		p.report(ctx, m.Resource)
+	case messages.TerminateInstance:
+		p.endings.add(m.Instance, ctx.Sender())
+		if !p.endings.calling && !p.endings.flush.pending() {
+			p.endings.flush.set(p.env, ctx, "terminate", terminateWindow)
+		}
+	case messages.ReadConsole:
+		by := ctx.Sender()
+		p.env.pipe(ctx, callTimeout, func(io context.Context) any {
+			tail, err := p.ec2.Console(io, m.Instance)
+			if err != nil {
+				tail = "(console output not readable: " + messages.FailureOf(err).Error() + ")"
+			}
+			return consoleRead{tail: tail, by: by}
+		})
+	}
+}
+
+// readLedger finds out what an earlier life had begun.
+func (p *provisioner) readLedger(ctx actor.Context) {
+	since := p.env.clock.Now().Add(-decide.SettleTime)
+	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
+		records, err := p.ledger.Launches(io, since)
+		return ledgerRead{records: records, err: err}
+	})
+}
+
+func (p *provisioner) ledgerRead(ctx actor.Context, m ledgerRead) {
+	if m.err != nil {
+		p.failures++
+		wait := p.backoff().Wait(p.failures, p.rand.Float64())
+		p.env.log.Error().Err(m.err).Dur("retry_in", wait).Msg("launch ledger not readable; nothing is launched until it is")
+		p.reading.set(p.env, ctx, "ledger", wait)
+		return
+	}
+	p.ready = true
+	for _, record := range m.records {
+		if record.Settled {
+			p.recent = append(p.recent, record)
+			continue
+		}
+		p.env.log.Warn().Str("launch", string(record.Launch)).Str("resource", string(record.Intent.Resource)).
+			Int("count", record.Intent.Count).Msg("a launch of an earlier life has no known end; sent again with its old token")
+		p.launches[record.Intent.Request] = &launchOp{intent: record.Intent, record: record, stage: opCalling}
+		p.queue = append(p.queue, record.Intent.Request)
+	}
+	for _, resource := range p.asking {
+		p.report(ctx, resource)
+	}
+	p.asking = nil
+	for _, request := range p.waiting() {
+		p.intend(ctx, p.launches[request])
+	}
+	p.drive(ctx)
+}
+
+// waiting lists the requests that came before the ledger was read.
+func (p *provisioner) waiting() []messages.RequestID {
+	var waiting []messages.RequestID
+	for request, op := range p.launches {
+		if op.stage == opNew {
+			waiting = append(waiting, request)
+		}
+	}
+	slices.Sort(waiting)
+	return waiting
+}
+
+// report tells a resource type what is under way and what ended lately.
+func (p *provisioner) report(ctx actor.Context, resource messages.ResourceName) {
+	report := messages.LaunchesReported{}
+	for _, op := range p.launches {
+		if op.intent.Resource == resource && op.stage != opSettling {
+			report.Pending = append(report.Pending, op.intent)
+		}
+	}
+	slices.SortFunc(report.Pending, func(a, b messages.LaunchIntent) int { return a.At.Compare(b.At) })
+	young := p.env.clock.Now().Add(-decide.SettleTime)
+	p.recent = slices.DeleteFunc(p.recent, func(r messages.LaunchRecord) bool { return r.Outcome.At.Before(young) })
+	for _, record := range p.recent {
+		if record.Intent.Resource == resource {
+			report.Recent = append(report.Recent, record)
+		}
+	}
+	ctx.Send(p.owners[resource], report)
+}
+
+func (p *provisioner) backoff() decide.Backoff {
+	return decide.Backoff{Base: time.Second, Max: time.Minute}
+}

@@ -1,0 +1,135 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+const (
+	// outboxMax bounds what waits while the bus is down: at a few hundred bytes
+	// each, tens of megabytes, and hours of a busy autoscaler.
+	outboxMax      = 100_000
+	publishBatch   = 256
+	publishTimeout = 30 * time.Second
+)
+
+// recorder numbers events, logs them, and puts them on the bus in order. What
+// the bus does not take now is kept and sent again.
+type recorder struct {
+	env       *env
+	publisher Publisher
+	text      func(messages.Recorded) string
+	rand      *rand.Rand
+
+	prefix   string
+	count    uint64
+	outbox   []messages.Recorded
+	sending  int // how many of the first in the outbox are on their way
+	failures int
+	lost     int
+	retry    alarm
+	flusher  *actor.PID
+	deadline alarm
+}
+
+type published struct{ err error }
+
+// Receive implements actor.Actor.
+func (r *recorder) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		r.prefix = fmt.Sprintf("%s.%s", r.env.name, r.env.life())
+	case *actor.Stopping, *actor.Restarting:
+		r.retry.cancel()
+		r.deadline.cancel()
+	case messages.RecorderMessage:
+		r.on(ctx, m)
+	case published:
+		r.published(ctx, m.err)
+	case rang:
+		switch {
+		case m.name == "retry" && r.retry.heeds(m):
+			r.send(ctx)
+		case m.name == "deadline" && r.deadline.heeds(m):
+			r.flushed(ctx)
+		}
+	default:
+		r.env.unhandled(ctx)
+	}
+}
+
+func (r *recorder) on(ctx actor.Context, message messages.RecorderMessage) {
+	switch m := message.(type) {
+	case messages.Record:
+		r.record(ctx, m)
+	case messages.FlushRecords:
+		r.flusher = ctx.Sender()
+		if len(r.outbox) == 0 {
+			r.flushed(ctx)
+			return
+		}
+		r.deadline.set(r.env, ctx, "deadline", m.Patience)
+	}
+}
+
+func (r *recorder) record(ctx actor.Context, m messages.Record) {
+	r.count++
+	recorded := messages.Recorded{
+		ID: fmt.Sprintf("%s.%d", r.prefix, r.count), Autoscaler: r.env.name, At: m.At, Event: m.Event,
+	}
+	r.env.log.Info().Str("event", m.Event.Kind()).Interface("data", m.Event).Msg(r.text(recorded))
+	if len(r.outbox) >= outboxMax {
+		r.lost++
+		r.env.log.Error().Int("lost", r.lost).Str("id", recorded.ID).Msg("event not kept: the bus has been down for too long")
+		return
+	}
+	r.outbox = append(r.outbox, recorded)
+	r.send(ctx)
+}
+
+func (r *recorder) send(ctx actor.Context) {
+	if r.sending > 0 || r.retry.pending() || len(r.outbox) == 0 {
+		return
+	}
+	r.sending = min(publishBatch, len(r.outbox))
+	batch := append([]messages.Recorded(nil), r.outbox[:r.sending]...)
+	r.env.pipe(ctx, publishTimeout, func(io context.Context) any {
+		return published{err: r.publisher.Publish(io, batch)}
+	})
+}
+
+func (r *recorder) published(ctx actor.Context, err error) {
+	sent := r.sending
+	r.sending = 0
+	if err != nil {
+		r.failures++
+		wait := decide.Backoff{Base: time.Second, Max: 30 * time.Second}.Wait(r.failures, r.rand.Float64())
+		r.env.log.Warn().Err(err).Int("kept", len(r.outbox)).Dur("retry_in", wait).Msg("events not published")
+		r.retry.set(r.env, ctx, "retry", wait)
+		return
+	}
+	r.failures = 0
+	r.outbox = append(r.outbox[:0], r.outbox[sent:]...)
+	if len(r.outbox) == 0 {
+		r.flushed(ctx)
+		return
+	}
+	r.send(ctx)
+}
+
+// flushed answers whoever waits for the outbox to be empty.
+func (r *recorder) flushed(ctx actor.Context) {
+	if r.flusher == nil {
+		return
+	}
+	ctx.Send(r.flusher, messages.RecordsFlushed{Lost: r.lost + len(r.outbox)})
+	r.flusher = nil
+	r.deadline.cancel()
+}

@@ -1,0 +1,288 @@
+package actors
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+const (
+	// launchBatch is the most instances that one RunInstances call asks for.
+	launchBatch = 200
+	// hurryFor is how long listings come quickly after something was begun.
+	hurryFor = 3 * listHurry
+)
+
+// resource owns one resource type: its instances, its budget, and its memory
+// of what EC2 refused. It launches nothing by itself: the autoscaler's plan
+// does, within the budget that is checked here once more.
+type resource struct {
+	env         *env
+	spec        Resource
+	prefix      string // of worker ids
+	recorder    *actor.PID
+	observer    *actor.PID
+	inventory   *actor.PID
+	provisioner *actor.PID
+
+	life      string
+	born      time.Time
+	launches  int // counts requests of this life
+	reported  bool
+	listed    bool
+	held      *messages.FleetListed // a listing that came before the report
+	members   map[messages.InstanceID]*member
+	order     []messages.InstanceID // of members, oldest knowledge first
+	launching map[messages.RequestID]*inFlight
+	memory    decide.Memory
+	stopping  messages.OnShutdown
+	settled   bool
+}
+
+// inFlight is a launch whose end is not known: all of it counts as alive.
+type inFlight struct {
+	intent messages.LaunchIntent
+	launch messages.LaunchID // empty until the intent is on disk
+}
+
+// Receive implements actor.Actor.
+func (r *resource) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		r.begin(ctx)
+	case messages.ResourceMessage:
+		r.on(ctx, m)
+		r.settle(ctx)
+	default:
+		r.env.unhandled(ctx)
+	}
+}
+
+// begin asks for everything that a resource type must know before it acts.
+func (r *resource) begin(ctx actor.Context) {
+	r.life, r.born = r.env.life(), r.env.clock.Now()
+	r.members = make(map[messages.InstanceID]*member)
+	r.launching = make(map[messages.RequestID]*inFlight)
+	ctx.Request(r.provisioner, messages.ReportLaunches{Resource: r.spec.Name})
+	ctx.Send(r.inventory, messages.ListFleet{})
+}
+
+func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
+	switch m := message.(type) {
+	case messages.WorkersPolled:
+		r.polled(ctx, m)
+		r.stateCapacity(ctx, m.Tick)
+	case messages.StateCapacity:
+		r.stateCapacity(ctx, m.Tick)
+	case messages.FleetListed:
+		r.fleetListed(ctx, m)
+	case messages.LaunchInstances:
+		r.launch(ctx, m)
+	case messages.DrainInstances:
+		for _, id := range m.Instances {
+			r.drain(ctx, id, messages.DrainInstance{Reasons: m.Reasons})
+		}
+	case messages.ShutDownResource:
+		r.shutDown(ctx, m.OnShutdown)
+	case messages.LaunchIntended:
+		if flight := r.launching[m.Request]; flight != nil {
+			flight.launch = m.Launch
+		}
+	case messages.LaunchSettled:
+		r.launchSettled(ctx, m)
+	case messages.LaunchesReported:
+		r.launchesReported(ctx, m)
+	case messages.ProvisionerStarted:
+		r.askAgain(ctx)
+	case messages.InstanceStarted, messages.InstanceExpired, messages.InstanceRetained,
+		messages.InstanceDoomed, messages.InstanceCondemned:
+		r.onInstance(ctx, m)
+	}
+}
+
+// known says whether the picture is complete: the ledger was read, and a
+// listing of EC2 that began in this life has come.
+func (r *resource) known() bool { return r.reported && r.listed }
+
+// alive counts what the budget is charged for.
+func (r *resource) alive() int {
+	alive := len(r.members)
+	for _, flight := range r.launching {
+		alive += flight.intent.Count
+	}
+	return alive
+}
+
+func (r *resource) stateCapacity(ctx actor.Context, tick messages.Tick) {
+	ctx.Send(ctx.Parent(), messages.CapacityStated{Tick: tick, Resource: r.spec.Name, Capacity: r.capacity()})
+}
+
+func (r *resource) capacity() messages.Capacity {
+	if !r.known() {
+		return messages.Capacity{}
+	}
+	capacity := messages.Capacity{Known: true, Alive: r.alive()}
+	for _, flight := range r.launching {
+		capacity.Coming += flight.intent.Count
+	}
+	for _, id := range r.order {
+		m := r.members[id]
+		switch {
+		case !m.usable():
+		case m.phase == messages.PhaseBooting:
+			capacity.Coming++
+		case m.phase == messages.PhaseIdle:
+			capacity.Idle = append(capacity.Idle, messages.IdleInstance{Instance: id, Since: m.idleSince, Expired: m.expired})
+		}
+	}
+	slices.SortStableFunc(capacity.Idle, func(a, b messages.IdleInstance) int { return a.Since.Compare(b.Since) })
+	if len(r.spec.Offerings) > 0 {
+		_, until, class, ok := r.memory.Choose(r.env.clock.Now(), r.spec.Offerings)
+		if !ok {
+			capacity.BlockedUntil, capacity.Block = until, class
+		}
+	}
+	return capacity
+}
+
+// launch grants what the budget allows. The plan has counted already; this is
+// the second look, by the one who owns the count.
+func (r *resource) launch(ctx actor.Context, m messages.LaunchInstances) {
+	if !r.known() || r.stopping != "" {
+		return
+	}
+	now := r.env.clock.Now()
+	for left := min(m.Count, r.spec.Max-r.alive()); left > 0; {
+		offering, _, _, ok := r.memory.Choose(now, r.spec.Offerings)
+		if !ok {
+			return
+		}
+		r.launches++
+		count := min(left, launchBatch)
+		left -= count
+		intent := messages.LaunchIntent{
+			Request:  messages.RequestID(fmt.Sprintf("%s-%s-%d", r.spec.Name, r.life, r.launches)),
+			Resource: r.spec.Name, Offering: offering, Count: count, At: now,
+		}
+		r.record(ctx, messages.InstanceRequested{
+			Resource: r.spec.Name, Request: intent.Request, Offering: offering, Count: count,
+			Alive: r.alive(), Max: r.spec.Max, Reasons: m.Reasons,
+		})
+		r.launching[intent.Request] = &inFlight{intent: intent}
+		ctx.Request(r.provisioner, messages.Launch{Intent: intent})
+	}
+	ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
+}
+
+// askAgain repeats to a provisioner that has lost its memory.
+func (r *resource) askAgain(ctx actor.Context) {
+	ctx.Request(r.provisioner, messages.ReportLaunches{Resource: r.spec.Name})
+	for _, request := range slices.Sorted(maps.Keys(r.launching)) {
+		ctx.Request(r.provisioner, messages.Launch{Intent: r.launching[request].intent})
+	}
+}
+
+func (r *resource) launchesReported(ctx actor.Context, m messages.LaunchesReported) {
+	for _, intent := range m.Pending {
+		if r.launching[intent.Request] == nil {
+			r.launching[intent.Request] = &inFlight{intent: intent}
+		}
+	}
+	first := !r.reported
+	r.reported = true
+	if !first {
+		return
+	}
+	for _, record := range m.Recent {
+		for _, id := range record.Outcome.Instances {
+			r.join(ctx, messages.Instance{
+				ID: id, Resource: r.spec.Name, Launch: record.Launch, Token: record.Token,
+				State: messages.StatePending, Offering: record.Intent.Offering, LaunchedAt: record.Outcome.At,
+			})
+		}
+	}
+	if r.held != nil {
+		r.fleetListed(ctx, *r.held)
+		r.held = nil
+	}
+}
+
+func (r *resource) launchSettled(ctx actor.Context, m messages.LaunchSettled) {
+	_, waited := r.launching[m.Request]
+	delete(r.launching, m.Request)
+	for _, launched := range m.Instances {
+		if r.members[launched.ID] != nil {
+			continue
+		}
+		r.join(ctx, launched)
+		r.record(ctx, messages.InstanceLaunched{
+			Instance: launched.ID, Resource: r.spec.Name, Request: m.Request, Launch: m.Launch, Offering: launched.Offering,
+		})
+		if r.stopping == messages.ShutdownAll {
+			r.drain(ctx, launched.ID, shutdownOrder(r.stopping))
+		}
+	}
+	missing := m.Count - len(m.Instances)
+	if !waited || missing <= 0 {
+		if m.Failure == nil {
+			r.memory = r.memory.Granted(m.Offering)
+		}
+		return
+	}
+	refused := messages.InstanceRefused{
+		Resource: r.spec.Name, Request: m.Request, Launch: m.Launch, Offering: m.Offering, Count: missing,
+		Class: messages.ClassNoCapacity, Message: fmt.Sprintf("EC2 gave %d of %d", len(m.Instances), m.Count),
+	}
+	if m.Failure != nil {
+		refused.Class, refused.Code, refused.Message = m.Failure.Class, m.Failure.Code, m.Failure.Message
+		r.memory, refused.RetryAt = r.memory.Refused(r.env.clock.Now(), m.Offering, m.Failure.Class)
+	}
+	r.record(ctx, refused)
+	ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
+}
+
+func shutdownOrder(mode messages.OnShutdown) messages.DrainInstance {
+	return messages.DrainInstance{
+		Reasons: []messages.Reason{{Code: messages.ReasonShutdown, Detail: "the autoscaler stops; on_shutdown is " + string(mode)}},
+		Force:   mode == messages.ShutdownAll,
+	}
+}
+
+// shutDown lets go of the instances as on_shutdown says.
+func (r *resource) shutDown(ctx actor.Context, mode messages.OnShutdown) {
+	r.stopping = mode
+	for _, id := range slices.Clone(r.order) {
+		m := r.members[id]
+		if mode == messages.ShutdownAll || (mode == messages.ShutdownIdle && m.usable() && m.phase == messages.PhaseIdle) {
+			r.drain(ctx, id, shutdownOrder(mode))
+		}
+	}
+}
+
+// settle tells the autoscaler, once, that nothing is under way any more.
+func (r *resource) settle(ctx actor.Context) {
+	if r.stopping == "" || r.settled || len(r.launching) > 0 {
+		return
+	}
+	left := 0
+	for _, m := range r.members {
+		if m.draining && !m.condemned {
+			return
+		}
+		if !m.condemned {
+			left++
+		}
+	}
+	r.settled = true
+	ctx.Send(ctx.Parent(), messages.ResourceSettled{Resource: r.spec.Name, Left: left})
+}
+
+func (r *resource) record(ctx actor.Context, event messages.Event) {
+	ctx.Send(r.recorder, messages.Record{At: r.env.clock.Now(), Event: event})
+}

@@ -1,0 +1,144 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// round is one evaluation under way: statements come in until all are there.
+type round struct {
+	missing  int
+	demand   map[messages.QueueName]int
+	capacity map[messages.ResourceName]messages.Capacity
+	patience alarm
+}
+
+// startRound begins an evaluation; one that was under way is forgotten, since
+// its statements are older.
+func (a *autoscaler) startRound(ctx actor.Context) {
+	if a.round != nil {
+		a.round.patience.cancel()
+	}
+	a.tick++
+	a.again = false
+	a.round = &round{
+		missing:  len(a.queues) + len(a.resources),
+		demand:   make(map[messages.QueueName]int, len(a.queues)),
+		capacity: make(map[messages.ResourceName]messages.Capacity, len(a.resources)),
+	}
+	a.round.patience.set(a.env, ctx, "round", roundPatience)
+}
+
+// evaluateAgain evaluates between two polls, from the last snapshot.
+func (a *autoscaler) evaluateAgain(ctx actor.Context) {
+	if a.stop != nil || a.snapshot.At.IsZero() {
+		return
+	}
+	if a.round != nil {
+		a.again = true
+		return
+	}
+	a.startRound(ctx)
+	for _, q := range a.cfg.Queues {
+		ctx.Send(a.queues[q.Name], messages.StateDemand{Tick: a.tick})
+	}
+	for _, name := range a.resourceNames() {
+		ctx.Send(a.resources[name], messages.StateCapacity{Tick: a.tick})
+	}
+}
+
+// stated takes a statement; one of an earlier round is too old.
+func (a *autoscaler) stated(ctx actor.Context, message messages.AutoscalerMessage) {
+	if a.round == nil {
+		return
+	}
+	switch m := message.(type) {
+	case messages.DemandStated:
+		if _, twice := a.round.demand[m.Queue]; m.Tick != a.tick || twice {
+			return
+		}
+		a.round.demand[m.Queue] = m.Waiting
+	case messages.CapacityStated:
+		if _, twice := a.round.capacity[m.Resource]; m.Tick != a.tick || twice {
+			return
+		}
+		a.round.capacity[m.Resource] = m.Capacity
+	}
+	a.round.missing--
+	if a.round.missing == 0 {
+		a.evaluate(ctx)
+	}
+}
+
+// evaluate asks the core and hands out its plan. A plan that breaks a law is a
+// bug; it is logged and nothing of it is done.
+func (a *autoscaler) evaluate(ctx actor.Context) {
+	r := a.round
+	a.round = nil
+	r.patience.cancel()
+	if a.stop != nil {
+		return
+	}
+	now, policy := a.env.clock.Now(), a.cfg.policy(a.retired)
+	view := decide.View{SnapshotAt: a.snapshot.At, Demand: r.demand, Capacity: r.capacity}
+	plan := decide.Evaluate(now, policy, view)
+	if breaches := decide.Check(now, policy, view, plan); len(breaches) > 0 {
+		a.env.log.Error().Strs("breaches", breaches).Msg("the plan breaks a law and is not carried out; please report this")
+		return
+	}
+	for _, launch := range plan.Launches {
+		ctx.Send(a.resources[launch.Resource], messages.LaunchInstances{Tick: a.tick, Count: launch.Count, Reasons: launch.Reasons})
+	}
+	for _, drain := range plan.Drains {
+		ctx.Send(a.resources[drain.Resource], messages.DrainInstances{Tick: a.tick, Instances: drain.Instances, Reasons: drain.Reasons})
+	}
+	for _, verdict := range plan.Verdicts {
+		ctx.Send(a.queues[verdict.Queue], messages.QueueJudged{Tick: a.tick, Verdict: verdict})
+	}
+	if a.again {
+		a.evaluateAgain(ctx)
+	}
+}
+
+// The outside worlds whose answers may fail.
+const (
+	sourceClearML = "clearml"
+	sourceEC2     = "ec2"
+)
+
+// source is how one of them does.
+type source struct {
+	lastGood time.Time
+	down     time.Time // since when; zero while it answers
+	class    messages.FailureClass
+}
+
+// failed records the first of a row of failures, and each new kind of failure.
+func (a *autoscaler) failed(ctx actor.Context, name string, at time.Time, failure messages.Failure) {
+	s := a.sources[name]
+	a.env.log.Warn().Str("source", name).Str("failure", failure.Error()).Msg("observation failed; what is known is held")
+	if name == sourceClearML {
+		defer a.evaluateAgain(ctx) // so that queues say that they are held, once the snapshot is too old
+	}
+	if s.down.IsZero() {
+		s.down = at
+	} else if s.class == failure.Class {
+		return
+	}
+	s.class = failure.Class
+	a.record(ctx, messages.ObservationFailed{
+		Source: name, Class: failure.Class, Code: failure.Code, Message: failure.Message, LastGood: s.lastGood,
+	})
+}
+
+func (a *autoscaler) recovered(ctx actor.Context, name string, at time.Time) {
+	s := a.sources[name]
+	if !s.down.IsZero() {
+		a.record(ctx, messages.ObservationRecovered{Source: name, DownSeconds: max(0, at.Sub(s.down).Seconds())})
+	}
+	s.lastGood, s.down, s.class = at, time.Time{}, ""
+}

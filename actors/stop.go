@@ -1,0 +1,72 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+// flushPatience is how long the last events may take to reach the bus.
+const flushPatience = 10 * time.Second
+
+// stopping is a stop under way: resource types settle, then the last events
+// are flushed, then whoever asked is told.
+type stopping struct {
+	mode     messages.OnShutdown
+	asker    *actor.PID
+	settled  map[messages.ResourceName]bool
+	left     int
+	flushing bool
+	patience alarm
+}
+
+func (a *autoscaler) beginStop(ctx actor.Context, m messages.StopAutoscaler) {
+	if a.stop != nil {
+		return
+	}
+	a.stop = &stopping{mode: m.OnShutdown, asker: ctx.Sender(), settled: make(map[messages.ResourceName]bool)}
+	a.env.log.Info().Str("on_shutdown", string(m.OnShutdown)).Msg("stopping")
+	for _, name := range a.resourceNames() {
+		ctx.Send(a.resources[name], messages.ShutDownResource{OnShutdown: m.OnShutdown})
+	}
+	a.stop.patience.set(a.env, ctx, "stop", m.Patience)
+}
+
+func (a *autoscaler) resourceSettled(ctx actor.Context, m messages.ResourceSettled) {
+	if a.stop == nil || a.stop.settled[m.Resource] {
+		return
+	}
+	a.stop.settled[m.Resource] = true
+	a.stop.left += m.Left
+	if len(a.stop.settled) == len(a.resources) {
+		a.wrapUp(ctx)
+	}
+}
+
+// wrapUp records the end and flushes. Resource types that have not settled by
+// now are left as they are: their launches are in the ledger, their instances
+// carry our tags.
+func (a *autoscaler) wrapUp(ctx actor.Context) {
+	if a.stop.flushing {
+		return
+	}
+	a.stop.flushing = true
+	a.stop.patience.cancel()
+	if unsettled := len(a.resources) - len(a.stop.settled); unsettled > 0 {
+		a.env.log.Warn().Int("resources", unsettled).Msg("stopping without waiting any longer; a restart takes up what is left")
+	}
+	a.record(ctx, messages.AutoscalerStopped{OnShutdown: string(a.stop.mode), Left: a.stop.left})
+	ctx.Request(a.recorder, messages.FlushRecords{Patience: flushPatience})
+}
+
+func (a *autoscaler) recordsFlushed(ctx actor.Context, m messages.RecordsFlushed) {
+	if a.stop == nil {
+		return
+	}
+	if m.Lost > 0 {
+		a.env.log.Error().Int("lost", m.Lost).Msg("events that could not be published are lost")
+	}
+	ctx.Send(a.stop.asker, messages.AutoscalerEnded{Autoscaler: a.cfg.Name, Left: a.stop.left})
+}

@@ -1,0 +1,58 @@
+package fakeec2
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// APIError is an answer that EC2 gives instead of a result.
+type APIError struct {
+	Code    string // EC2's error code, such as InvalidInstanceID.NotFound
+	Message string
+	Status  int // HTTP status
+}
+
+// Error is the code and the message.
+func (e *APIError) Error() string { return e.Code + ": " + e.Message }
+
+// ErrDropped means that the connection broke before an answer came; the call
+// may or may not have had its effect.
+var ErrDropped = errors.New("connection dropped")
+
+// ErrTimeout means that no answer came in time; the call had its effect.
+var ErrTimeout = errors.New("no answer in time")
+
+// errorf is a client error, HTTP 400.
+func errorf(code, format string, args ...any) *APIError {
+	return &APIError{Code: code, Message: fmt.Sprintf(format, args...), Status: statusOf(code)}
+}
+
+// statusOf is the HTTP status that goes with an error code. Codes that EC2
+// lists as server errors come as 5xx, and SDKs retry those.
+func statusOf(code string) int {
+	switch code {
+	case "AuthFailure":
+		return http.StatusUnauthorized
+	case "UnauthorizedOperation", "OptInRequired", "Blocked":
+		return http.StatusForbidden
+	case "DryRunOperation":
+		return http.StatusPreconditionFailed
+	case "RequestLimitExceeded", "Unavailable", "ServiceUnavailable":
+		return http.StatusServiceUnavailable
+	case "InsufficientInstanceCapacity", "InsufficientCapacityOnHost", "InternalError", "InternalFailure":
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+func errThrottled() *APIError { return errorf("RequestLimitExceeded", "Request limit exceeded.") }
+
+func errDenied() *APIError {
+	return errorf("UnauthorizedOperation", "You are not authorized to perform this operation.")
+}
+
+func errDryRun() *APIError {
+	return errorf("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+}

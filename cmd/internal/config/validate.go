@@ -1,0 +1,212 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// checker looks at a decoded File and collects what is wrong with its values and
+// with their agreement.
+type checker struct {
+	d        *decoder
+	problems []Problem
+}
+
+// validate checks f. Where the decoder has a problem already, it adds none.
+func (d *decoder) validate(f File) []Problem {
+	c := &checker{d: d}
+	c.process(f)
+	if len(f.Autoscalers) == 0 {
+		c.add("autoscalers", "is missing", "write at least one autoscaler, beginning with - name: …")
+	}
+	for i, a := range f.Autoscalers {
+		c.autoscaler(item("autoscalers", i), a)
+	}
+	c.distinct(f.Autoscalers)
+	return c.problems
+}
+
+func (c *checker) add(path, message, fix string) {
+	said := c.d.saidAt(path)
+	if c.d.t.isBroken(path) || c.d.t.isBroken(said) {
+		return
+	}
+	c.problems = append(c.problems, c.d.t.where(Problem{Path: said, Message: message, Fix: fix}))
+}
+
+func (c *checker) show(path, value string) string { return c.d.t.show(c.d.saidAt(path), value) }
+
+// required reports whether value is there.
+func (c *checker) required(path, value, fix string) bool {
+	if value == "" {
+		c.add(path, "is missing", fix)
+	}
+	return value != ""
+}
+
+// matches checks the form of a value that is there.
+func (c *checker) matches(path, value, pattern, what, fix string) {
+	if value != "" && !regexp.MustCompile(pattern).MatchString(value) {
+		c.add(path, c.show(path, value)+" is not "+what, fix)
+	}
+}
+
+// oneOf checks a word of a closed set.
+func (c *checker) oneOf(path, value string, words ...string) {
+	if slices.Contains(words, value) {
+		return
+	}
+	fix := "write " + strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	if near := nearest(value, words); near != "" && value != "" {
+		fix += " (did you mean " + near + "?)"
+	}
+	c.add(path, c.show(path, value)+" is not one of its values", fix)
+}
+
+func (c *checker) atLeast(path string, value, least time.Duration) {
+	if value < least {
+		c.add(path, shortDuration(value)+" is too short", "write at least "+shortDuration(least))
+	}
+}
+
+// name checks a name that becomes part of worker names, subjects and tags.
+func (c *checker) name(path, value, example string) {
+	switch {
+	case !c.required(path, value, "write a name, such as "+example):
+	case strings.ContainsAny(value, ":/"):
+		c.add(path, c.show(path, value)+" contains : or /, which separate the parts of workers' names and paths", "write letters, digits, - and _ only, such as "+slug(value, example))
+	default:
+		c.matches(path, value, `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`, "a name", "write letters, digits, - and _ only, at most 63, such as "+slug(value, example))
+	}
+}
+
+// slug is the name closest to value that is allowed, or else if there is none.
+func slug(value, otherwise string) string {
+	s := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_-]+`).ReplaceAllString(value, "-"), "-_")
+	if s == "" {
+		return otherwise
+	}
+	return strings.TrimRight(s[:min(len(s), 63)], "-_")
+}
+
+// address checks a URL with a host and nothing secret in it.
+func (c *checker) address(path, value string, schemes ...string) {
+	if value == "" {
+		return
+	}
+	fix := fmt.Sprintf("write %s://host or %s://host:port", schemes[len(schemes)-1], schemes[len(schemes)-1])
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		if err == nil && u.User != nil || strings.Contains(value, "@") {
+			c.add(path, "is not a URL", fix)
+			return
+		}
+		c.add(path, c.show(path, value)+" is not a URL", fix)
+	case u.User != nil:
+		c.add(path, "contains a login, which would be logged with the URL", "write the URL without it, and the login in its own keys")
+	case !slices.Contains(schemes, u.Scheme):
+		c.add(path, c.show(path, value)+" does not begin with "+strings.Join(schemes, ":// or ")+"://", fix)
+	case !validPort(u.Port()) && u.Port() != "":
+		c.add(path, c.show(path, value)+" has a port that does not exist", "write a port from 1 to 65535")
+	case u.RawQuery != "" || u.Fragment != "":
+		c.add(path, "has a ? or # part", "write the address only")
+	}
+}
+
+func validPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 1 && n <= 65535
+}
+
+// process checks what belongs to the process.
+func (c *checker) process(f File) {
+	c.required("state_dir", f.StateDir, "write a directory, such as /var/lib/ebb")
+	c.oneOf("log.level", f.Log.Level, "trace", "debug", "info", "warn", "error")
+	c.oneOf("log.format", f.Log.Format, "auto", "json", "console")
+
+	n := f.NATS
+	logins := []string{}
+	for name, set := range map[string]bool{
+		"creds_file": n.CredsFile != "", "nkey_file": n.NKeyFile != "",
+		"user": n.User != "" || n.Password != "", "token": n.Token != "",
+	} {
+		if set {
+			logins = append(logins, name)
+		}
+	}
+	slices.Sort(logins)
+	if len(logins) > 1 {
+		c.add("nats", "has several logins: "+strings.Join(logins, ", "), "keep one")
+	}
+	if n.Password != "" && n.User == "" {
+		c.add("nats.user", "is missing beside nats.password", "write the user, or nats.token alone")
+	}
+	if (n.TLS.CertFile == "") != (n.TLS.KeyFile == "") {
+		c.add("nats.tls", "has only one of cert_file and key_file", "write both, or neither")
+	}
+	if n.URL == "" {
+		c.embeddedServer(n)
+		return
+	}
+	if n.Listen != "" {
+		c.add("nats.listen", "belongs to the embedded server, and nats.url names an external one", "remove one of the two")
+	}
+	for _, u := range split(n.URL, ",") {
+		c.address("nats.url", u, "tls", "ws", "wss", "nats")
+	}
+}
+
+func (c *checker) embeddedServer(n NATS) {
+	for name, value := range map[string]string{"nats.creds_file": n.CredsFile, "nats.nkey_file": n.NKeyFile} {
+		if value != "" {
+			c.add(name, "is a login to an external server, and nats.url is not set", "write nats.url, or remove it")
+		}
+	}
+	host, port, err := net.SplitHostPort(n.Listen)
+	if err != nil || !validPort(port) {
+		c.add("nats.listen", c.show("nats.listen", n.Listen)+" is not host:port", "write "+listenDefault)
+		return
+	}
+	ip := net.ParseIP(host)
+	if host != "localhost" && (ip == nil || !ip.IsLoopback()) && n.User == "" && n.Token == "" {
+		c.add("nats.listen", c.show("nats.listen", n.Listen)+" can be reached from other machines, and there is no login", "write "+listenDefault+", or nats.user and nats.password, or nats.token")
+	}
+}
+
+// distinct checks what two autoscalers must not share.
+func (c *checker) distinct(autoscalers []Autoscaler) {
+	names, workers := map[string]int{}, map[string]int{}
+	for i, a := range autoscalers {
+		path := item("autoscalers", i)
+		if first, twice := names[a.Name]; twice && a.Name != "" {
+			c.add(child(path, "name"), c.show(child(path, "name"), a.Name)+" is the name of "+item("autoscalers", first)+" too", "give each autoscaler its own name")
+		} else {
+			names[a.Name] = i
+		}
+		key := strings.TrimRight(strings.ToLower(a.ClearML.APIServer), "/") + " " + a.WorkersPrefix
+		if first, twice := workers[key]; twice && a.ClearML.APIServer != "" && a.WorkersPrefix != "" {
+			c.add(child(path, "workers_prefix"), fmt.Sprintf("%q is the prefix of %s too, on the same ClearML server: each would take the other's workers for its own", a.WorkersPrefix, item("autoscalers", first)), "write another prefix, such as "+slug(a.WorkersPrefix+"_"+a.Name, "dynamic_aws_2"))
+		} else {
+			workers[key] = i
+		}
+	}
+}
+
+// shortDuration is d without the zeros that String adds: 15m, not 15m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,214 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// instancesMax is the largest max_instances that is believed.
+const instancesMax = 100_000
+
+func regionForm(s string) bool {
+	return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`).MatchString(s)
+}
+
+// resourcePattern is the form of EC2's ids with this prefix.
+func resourcePattern(prefix string) string { return `^` + prefix + `-[0-9a-f]{8}([0-9a-f]{9})?$` }
+
+func (c *checker) resource(path string, r Resource, region string) {
+	at := func(key string) string { return child(path, key) }
+	c.name(at("name"), r.Name, "gpu-small")
+	if len(r.InstanceTypes) == 0 {
+		c.add(at("instance_types"), "is missing", "write one or several, such as [g5.xlarge, g4dn.xlarge]")
+	}
+	for i, t := range r.InstanceTypes {
+		p := item(at("instance_types"), i)
+		c.given(p, t)
+		c.matches(p, t, `^[a-z][a-z0-9-]*\.([0-9]*(nano|micro|small|medium|x?large)|metal(-[0-9]+xl)?)$`, "an instance type", "write family and size in small letters, such as g5.xlarge")
+	}
+	c.noneTwice(at("instance_types"), r.InstanceTypes)
+	c.market(path, r)
+	c.places(path, r, region)
+	if c.required(at("ami_id"), r.AMIID, "write the AMI to launch, such as ami-0123456789abcdef0") && !regexp.MustCompile(`^resolve:ssm:[A-Za-z0-9_./:-]+$`).MatchString(r.AMIID) {
+		c.matches(at("ami_id"), r.AMIID, resourcePattern("ami"), "the id of an AMI", "write ami- and 8 or 17 of 0-9 and a-f, or resolve:ssm: and the name of a parameter that holds one")
+	}
+	switch {
+	case r.MaxInstances < 1 && !c.d.wrote(at("max_instances")):
+		c.add(at("max_instances"), "is missing", "write how many instances of this resource there may be, at least 1")
+	case r.MaxInstances < 1:
+		c.add(at("max_instances"), fmt.Sprintf("%d is less than 1", r.MaxInstances), "write at least 1, or remove the resource")
+	case r.MaxInstances > instancesMax:
+		c.add(at("max_instances"), fmt.Sprintf("%d is more than %d", r.MaxInstances, instancesMax), "write what your quota allows")
+	}
+	c.tags(at("tags"), r.Tags)
+	devices := map[string]bool{}
+	for i, v := range r.Volumes {
+		p := item(at("volumes"), i)
+		c.volume(p, v)
+		if devices[v.Device] && v.Device != "" {
+			c.add(child(p, "device"), c.show(child(p, "device"), v.Device)+" is used twice", "give each volume its own device")
+		}
+		devices[v.Device] = true
+	}
+	if len(r.KeyPair) > 255 || strings.TrimSpace(r.KeyPair) != r.KeyPair {
+		c.add(at("key_pair"), "is not the name of a key pair", "write its name as EC2 shows it")
+	}
+	for i, g := range r.SecurityGroups {
+		c.given(item(at("security_groups"), i), g)
+		c.matches(item(at("security_groups"), i), g, resourcePattern("sg"), "the id of a security group", "write sg- and 8 or 17 of 0-9 and a-f; names of groups do not work here")
+	}
+	c.noneTwice(at("security_groups"), r.SecurityGroups)
+	c.launchParameters(at("extra_launch_parameters"), r.ExtraLaunchParameters)
+	c.script(at("init_script"), r.InitScript)
+}
+
+// given refuses an empty element of a list.
+func (c *checker) given(path, value string) {
+	if value == "" {
+		c.add(path, "is empty", "write a value or remove the element")
+	}
+}
+
+func (c *checker) noneTwice(path string, list []string) {
+	for i, v := range list {
+		if slices.Contains(list[:i], v) && v != "" {
+			c.add(item(path, i), c.show(path, v)+" is listed twice", "keep one")
+		}
+	}
+}
+
+func (c *checker) market(path string, r Resource) {
+	c.oneOf(child(path, "market"), string(r.Market), string(Spot), string(OnDemand))
+	price := child(path, "spot_max_price")
+	if r.SpotMaxPrice != "" {
+		n, err := strconv.ParseFloat(r.SpotMaxPrice, 64)
+		switch {
+		case err != nil || n <= 0 || !regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(r.SpotMaxPrice):
+			c.add(price, c.show(price, r.SpotMaxPrice)+" is not a price", "write dollars per hour, such as 0.35, or remove it for no limit but the on-demand price")
+		case r.Market != Spot:
+			c.add(price, "has no meaning for on-demand instances", "write market: spot, or remove it")
+		}
+	}
+	if r.OnDemandFallback.Enabled && r.Market == OnDemand {
+		c.add(child(path, "on_demand_fallback.enabled"), "has no meaning for on-demand instances", "write market: spot, or remove it")
+	}
+}
+
+// places checks zones and subnets, and that they say together where to launch.
+func (c *checker) places(path string, r Resource, region string) {
+	zones, subnets := child(path, "availability_zones"), child(path, "subnets")
+	auto := slices.Contains(r.AvailabilityZones, ZoneAuto)
+	switch {
+	case len(r.AvailabilityZones) == 0 && len(r.Subnets) == 0:
+		c.add(zones, "is missing, and so is subnets", "write zones or subnets; write availability_zones: [auto] when AWS may choose")
+	case auto && len(r.AvailabilityZones) > 1:
+		c.add(zones, "has auto and zones", "write [auto] alone when AWS may choose, else the zones")
+	case auto && len(r.Subnets) > 0:
+		c.add(zones, "is auto, and there are subnets, which are in a zone each", "remove availability_zones; the subnets say where")
+	case len(r.AvailabilityZones) > 0 && len(r.Subnets) > 0 && len(r.AvailabilityZones) != len(r.Subnets):
+		c.add(zones, fmt.Sprintf("has %d elements and subnets has %d, and they correspond one to one", len(r.AvailabilityZones), len(r.Subnets)), "write one zone for each subnet, in the same order, or remove availability_zones")
+	}
+	c.zones(zones, r.AvailabilityZones, region)
+	for i, s := range r.Subnets {
+		c.given(item(subnets, i), s)
+		c.matches(item(subnets, i), s, resourcePattern("subnet"), "the id of a subnet", "write subnet- and 8 or 17 of 0-9 and a-f")
+	}
+	c.noneTwice(subnets, r.Subnets)
+	if len(r.Subnets) == 0 {
+		c.noneTwice(zones, r.AvailabilityZones)
+	}
+}
+
+// zones checks the form of zones and that they are in the region.
+func (c *checker) zones(path string, zones []string, region string) {
+	for i, z := range zones {
+		p := item(path, i)
+		c.given(p, z)
+		if z == ZoneAuto || z == "" {
+			continue
+		}
+		switch {
+		case regionForm(z):
+			c.add(p, c.show(p, z)+" is a region", "write a zone of it, such as "+z+"a, or [auto] alone")
+		case !regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}(-[a-z0-9-]+)?[a-z]$`).MatchString(z):
+			c.add(p, c.show(p, z)+" is not an availability zone", "write its name, such as us-east-1a, or [auto] alone")
+		case regionForm(region) && !strings.HasPrefix(z, region):
+			c.add(p, c.show(p, z)+" is not in the region "+region, "write a zone of "+region+", such as "+region+"a")
+		}
+	}
+}
+
+// Limits of EC2 on tags. ebb adds ebb:autoscaler, ebb:resource and ebb:intent, and
+// Name where there is none.
+const (
+	tagsMax     = 50
+	tagsOfEbb   = 3
+	tagKeyMax   = 128
+	tagValueMax = 256
+)
+
+func (c *checker) tags(path string, tags map[string]string) {
+	most := tagsMax - tagsOfEbb
+	if _, named := tags["Name"]; !named {
+		most--
+	}
+	if len(tags) > most {
+		c.add(path, fmt.Sprintf("has %d tags; EC2 allows %d, of which ebb needs %d", len(tags), tagsMax, tagsMax-most), fmt.Sprintf("write at most %d", most))
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		p := child(path, key)
+		lower := strings.ToLower(key)
+		switch {
+		case key == "":
+			c.add(path, "has a tag without a key", "write key: value")
+		case strings.HasPrefix(lower, "aws:"):
+			c.add(p, "begins with aws:, which AWS keeps for itself", "write another key")
+		case strings.HasPrefix(lower, "ebb:"):
+			c.add(p, "begins with ebb:, by which ebb finds its instances", "write another key")
+		case len([]rune(key)) > tagKeyMax:
+			c.add(path, fmt.Sprintf("has a key of %d characters", len([]rune(key))), fmt.Sprintf("write at most %d", tagKeyMax))
+		case len([]rune(tags[key])) > tagValueMax:
+			c.add(p, fmt.Sprintf("has a value of %d characters", len([]rune(tags[key]))), fmt.Sprintf("write at most %d", tagValueMax))
+		}
+	}
+}
+
+func (c *checker) volume(path string, v Volume) {
+	at := func(key string) string { return child(path, key) }
+	if c.required(at("device"), v.Device, "write where the disk appears, such as /dev/sda1 for the root disk of most AMIs") {
+		c.matches(at("device"), v.Device, `^(/dev/)?(sd|xvd|hd)[a-z]{1,2}[0-9]{0,2}$`, "a device name", "write one such as /dev/sda1, /dev/xvda or /dev/sdf")
+	}
+	c.oneOf(at("type"), v.Type, "gp3", "gp2", "io2", "io1", "st1", "sc1", "standard")
+	c.matches(at("snapshot_id"), v.SnapshotID, resourcePattern("snap"), "the id of a snapshot", "write snap- and 8 or 17 of 0-9 and a-f")
+	switch {
+	case v.SizeGB == 0 && v.SnapshotID == "":
+		c.add(at("size_gb"), "is missing", "write the size in GB, or a snapshot_id to take its size")
+	case v.SizeGB < 0 || v.SizeGB > 65536:
+		c.add(at("size_gb"), fmt.Sprintf("%d is not a size of a disk", v.SizeGB), "write 1 to 65536 GB")
+	}
+	c.performance(path, v)
+}
+
+// performance checks what a type of volume lets one choose.
+func (c *checker) performance(path string, v Volume) {
+	at := func(key string) string { return child(path, key) }
+	provisioned := v.Type == "io1" || v.Type == "io2"
+	switch {
+	case v.IOPS < 0:
+		c.add(at("iops"), fmt.Sprintf("%d is negative", v.IOPS), "write a number such as 3000, or remove it")
+	case v.IOPS > 0 && !provisioned && v.Type != "gp3":
+		c.add(at("iops"), "cannot be chosen for "+v.Type, "write type: gp3, io1 or io2, or remove it")
+	case v.IOPS == 0 && provisioned:
+		c.add(at("iops"), "is missing; "+v.Type+" needs it", "write a number such as 3000, or type: gp3")
+	}
+	switch {
+	case v.Throughput < 0:
+		c.add(at("throughput"), fmt.Sprintf("%d is negative", v.Throughput), "write MiB/s such as 250, or remove it")
+	case v.Throughput > 0 && v.Type != "gp3":
+		c.add(at("throughput"), "cannot be chosen for "+v.Type, "write type: gp3, or remove it")
+	}
+}
