@@ -57,6 +57,10 @@ type CapacityStated struct {
 // has been idle for too long.
 type CapacityChanged struct{ Resource ResourceName }
 
+// ProvisionerStarted is sent by the provisioner whenever it (re)starts, and
+// handed on to every resource type, which asks again for what it had asked.
+type ProvisionerStarted struct{}
+
 // StopAutoscaler is sent once by the node, which waits for
 // [AutoscalerEnded].
 type StopAutoscaler struct {
@@ -119,13 +123,14 @@ type IdleInstance struct {
 	Expired bool
 }
 
-func (ClearMLObserved) autoscalerMessage() {}
-func (ClearMLFailed) autoscalerMessage()   {}
-func (QueuesCreated) autoscalerMessage()   {}
-func (FleetObserved) autoscalerMessage()   {}
-func (FleetFailed) autoscalerMessage()     {}
-func (DemandStated) autoscalerMessage()    {}
-func (CapacityStated) autoscalerMessage()  {}
-func (CapacityChanged) autoscalerMessage() {}
-func (StopAutoscaler) autoscalerMessage()  {}
-func (ResourceSettled) autoscalerMessage() {}
+func (ClearMLObserved) autoscalerMessage()    {}
+func (ClearMLFailed) autoscalerMessage()      {}
+func (QueuesCreated) autoscalerMessage()      {}
+func (FleetObserved) autoscalerMessage()      {}
+func (FleetFailed) autoscalerMessage()        {}
+func (DemandStated) autoscalerMessage()       {}
+func (CapacityStated) autoscalerMessage()     {}
+func (CapacityChanged) autoscalerMessage()    {}
+func (StopAutoscaler) autoscalerMessage()     {}
+func (ResourceSettled) autoscalerMessage()    {}
+func (ProvisionerStarted) autoscalerMessage() {}

@@ -105,17 +105,18 @@ type InstanceCondemned struct {
 	Reasons  []Reason
 }
 
-func (WorkersPolled) resourceMessage()     {}
-func (StateCapacity) resourceMessage()     {}
-func (FleetListed) resourceMessage()       {}
-func (LaunchInstances) resourceMessage()   {}
-func (DrainInstances) resourceMessage()    {}
-func (ShutDownResource) resourceMessage()  {}
-func (LaunchIntended) resourceMessage()    {}
-func (LaunchSettled) resourceMessage()     {}
-func (LaunchesReported) resourceMessage()  {}
-func (InstanceStarted) resourceMessage()   {}
-func (InstanceExpired) resourceMessage()   {}
-func (InstanceRetained) resourceMessage()  {}
-func (InstanceDoomed) resourceMessage()    {}
-func (InstanceCondemned) resourceMessage() {}
+func (WorkersPolled) resourceMessage()      {}
+func (StateCapacity) resourceMessage()      {}
+func (FleetListed) resourceMessage()        {}
+func (LaunchInstances) resourceMessage()    {}
+func (DrainInstances) resourceMessage()     {}
+func (ShutDownResource) resourceMessage()   {}
+func (LaunchIntended) resourceMessage()     {}
+func (LaunchSettled) resourceMessage()      {}
+func (LaunchesReported) resourceMessage()   {}
+func (InstanceStarted) resourceMessage()    {}
+func (InstanceExpired) resourceMessage()    {}
+func (InstanceRetained) resourceMessage()   {}
+func (InstanceDoomed) resourceMessage()     {}
+func (InstanceCondemned) resourceMessage()  {}
+func (ProvisionerStarted) resourceMessage() {}

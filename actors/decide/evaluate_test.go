@@ -1,0 +1,246 @@
+package decide_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// counts is what a plan launches, by resource type.
+func counts(plan decide.Plan) map[messages.ResourceName]int {
+	result := map[messages.ResourceName]int{}
+	for _, launch := range plan.Launches {
+		result[launch.Resource] += launch.Count
+	}
+	return result
+}
+
+// The arithmetic that other autoscalers get wrong: a need of five is five, with
+// several resource types, too.
+func TestFiveTasksLaunchFive(t *testing.T) {
+	t.Parallel()
+	type types = map[messages.ResourceName]int
+	cases := []struct {
+		name  string
+		max   [3]int
+		alive [3]messages.Capacity
+		want  types
+	}{
+		{name: "first type full, rest from the second", max: [3]int{3, 5}, want: types{"a": 3, "b": 2}},
+		{name: "room for many more", max: [3]int{3, 10}, want: types{"a": 3, "b": 2}},
+		{name: "three types", max: [3]int{4, 4, 4}, want: types{"a": 4, "b": 1}},
+		{name: "first type is enough", max: [3]int{5, 5, 5}, want: types{"a": 5}},
+		{name: "not enough at all", max: [3]int{1, 1, 1}, want: types{"a": 1, "b": 1, "c": 1}},
+		{name: "no room", max: [3]int{0, 0, 0}, want: types{}},
+		{
+			name: "booting instances count", max: [3]int{3, 5},
+			alive: [3]messages.Capacity{{Alive: 2, Coming: 2}}, want: types{"a": 1, "b": 2},
+		},
+		{
+			name: "so do launches in flight of any type", max: [3]int{3, 5, 5},
+			alive: [3]messages.Capacity{{}, {}, {Alive: 4, Coming: 4}}, want: types{"a": 1},
+		},
+		{
+			name: "and idle ones", max: [3]int{3, 5},
+			alive: [3]messages.Capacity{{Alive: 1, Idle: idle("a", 1, 1)}, {Alive: 1, Idle: idle("b", 1, 0)}},
+			want:  types{"a": 2, "b": 1},
+		},
+		{
+			name: "busy ones take room and no task", max: [3]int{3, 5},
+			alive: [3]messages.Capacity{{Alive: 3}}, want: types{"b": 5},
+		},
+		{
+			name: "vanished workers take room and no task", max: [3]int{3, 2},
+			alive: [3]messages.Capacity{{Alive: 2}}, want: types{"a": 1, "b": 2},
+		},
+		{
+			name: "more alive than the maximum", max: [3]int{3, 5},
+			alive: [3]messages.Capacity{{Alive: 7}}, want: types{"b": 5},
+		},
+		{
+			name: "everything covered", max: [3]int{3, 5},
+			alive: [3]messages.Capacity{{Alive: 2, Coming: 2}, {Alive: 3, Idle: idle("b", 3, 3)}}, want: types{},
+		},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			for r, name := range []messages.ResourceName{"a", "b", "c"} {
+				w.resource(name, tc.max[r], tc.alive[r])
+			}
+			w.queue("gpu", 5, "a", "b", "c")
+			plan := w.evaluate()
+			if got := counts(plan); !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("launches %v, want %v", got, tc.want)
+			}
+			for _, breach := range w.check(plan) {
+				t.Error(breach)
+			}
+		})
+	}
+}
+
+// A task of a queue that can only use one type gets it, and the queue that has
+// a choice moves on: in covering and in launching, over several steps.
+func TestChoiceMovesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.resource("a", 1, messages.Capacity{})
+	w.resource("b", 1, messages.Capacity{})
+	w.resource("c", 2, messages.Capacity{Alive: 1, Idle: idle("c", 1, 1)})
+	w.queue("wide", 1, "a", "b")
+	w.queue("middle", 1, "b", "c")
+	w.queue("narrow", 1, "a")
+	w.queue("last", 1, "c")
+	plan := w.evaluate()
+	if got, want := counts(plan), (map[messages.ResourceName]int{"a": 1, "b": 1, "c": 1}); !reflect.DeepEqual(got, want) {
+		t.Errorf("launches %v, want %v", got, want)
+	}
+	if len(plan.Drains) > 0 {
+		t.Errorf("drains %v, which is needed", plan.Drains)
+	}
+	for _, verdict := range plan.Verdicts {
+		if verdict.Unmet > 0 {
+			t.Errorf("queue %s gets nothing", verdict.Queue)
+		}
+	}
+}
+
+// The verdict on a queue speaks of its own resource types: what is launched for
+// a queue can serve it.
+func TestVerdictNamesWhoIsLaunchedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.resource("a", 1, messages.Capacity{Alive: 1, Idle: idle("a", 1, 0)})
+	w.resource("b", 1, messages.Capacity{})
+	w.queue("wide", 1, "a", "b")
+	w.queue("narrow", 1, "a")
+	want := []messages.QueuePlanned{
+		{Queue: "wide", Waiting: 1, Launching: 1},
+		{Queue: "narrow", Waiting: 1, Covered: 1},
+	}
+	if got := w.evaluate().Verdicts; !reflect.DeepEqual(got, want) {
+		t.Errorf("verdicts %+v, want %+v", got, want)
+	}
+}
+
+func TestEveryUnmetTaskHasItsReason(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name     string
+		capacity messages.Capacity
+		max      int
+		types    []messages.ResourceName
+		want     messages.Reason
+	}{
+		{
+			name: "at max", max: 2, types: []messages.ResourceName{"a"}, capacity: messages.Capacity{Known: true, Alive: 2},
+			want: messages.Reason{
+				Code: messages.ReasonAtMax, Subject: "a", Got: 2, Limit: 2,
+				Detail: "2 of at most 2 instances exist or are on their way",
+			},
+		},
+		{
+			name: "blocked", max: 2, types: []messages.ResourceName{"a"},
+			capacity: messages.Capacity{Known: true, Block: messages.ClassQuota, BlockedUntil: noon().Add(90 * time.Second)},
+			want: messages.Reason{
+				Code: messages.ReasonBlocked, Subject: "a", Limit: 2, Detail: "quota; asked again in 1m30s",
+			},
+		},
+		{
+			name: "fleet unknown", max: 2, types: []messages.ResourceName{"a"},
+			capacity: messages.Capacity{Alive: 7, Coming: 7},
+			want: messages.Reason{
+				Code: messages.ReasonFleetUnknown, Subject: "a", Limit: 2, Detail: "EC2 has not been listed completely yet",
+			},
+		},
+		{
+			name: "no resource type", types: []messages.ResourceName{"gone"}, capacity: messages.Capacity{Known: true},
+			want: messages.Reason{
+				Code: messages.ReasonNoResource, Subject: "gpu", Detail: "no configured resource type serves this queue",
+			},
+		},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.resource("a", tc.max, messages.Capacity{})
+			w.view.Capacity["a"] = tc.capacity
+			w.queue("gpu", 1, tc.types...)
+			plan := w.evaluate()
+			want := []messages.QueuePlanned{{
+				Queue: "gpu", Waiting: 1, Unmet: 1, Reasons: []messages.Reason{tc.want},
+			}}
+			if !reflect.DeepEqual(plan.Verdicts, want) || len(plan.Launches) > 0 {
+				t.Errorf("plan %+v, want verdicts %+v", plan, want)
+			}
+		})
+	}
+}
+
+// A block that is over is no block, whoever forgot to say so.
+func TestBlockEndsByItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.resource("a", 2, messages.Capacity{Block: messages.ClassNoCapacity, BlockedUntil: w.now})
+	w.queue("gpu", 1, "a")
+	if got := launched(w.evaluate()); got != 1 {
+		t.Errorf("launches %d, want 1", got)
+	}
+}
+
+func TestStalePollHolds(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name   string
+		at     time.Time
+		holds  bool
+		detail string
+	}{
+		{name: "never polled", holds: true, detail: "no answer of the ClearML server yet"},
+		{name: "just polled", at: noon()},
+		{name: "at the limit", at: noon().Add(-maxAge)},
+		{
+			name: "over the limit", at: noon().Add(-maxAge - time.Second), holds: true,
+			detail: "the last answer of the ClearML server is 2m1s old",
+		},
+		{name: "our clock was set back a little", at: noon().Add(time.Second)},
+		{
+			name: "our clock was set back a lot", at: noon().Add(time.Hour), holds: true,
+			detail: "the last answer of the ClearML server is from 1h0m0s ahead of our clock",
+		},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.view.SnapshotAt = tc.at
+			w.resource("a", 3, messages.Capacity{Alive: 0})
+			w.resource("b", 3, messages.Capacity{Alive: 1, Idle: idle("b", 1, 1)})
+			w.queue("gpu", 2, "a")
+			plan := w.evaluate()
+			for _, breach := range w.check(plan) {
+				t.Error(breach)
+			}
+			if acted := len(plan.Launches) > 0 && len(plan.Drains) > 0; acted == tc.holds {
+				t.Errorf("holds: %t, plan %+v", tc.holds, plan)
+			}
+			if !tc.holds {
+				return
+			}
+			verdict := plan.Verdicts[0]
+			if verdict.Unmet != 2 || len(verdict.Reasons) != 1 {
+				t.Fatalf("verdict %+v", verdict)
+			}
+			if reason := verdict.Reasons[0]; reason.Code != messages.ReasonStale || !strings.Contains(reason.Detail, tc.detail) {
+				t.Errorf("reason %+v, want %q", reason, tc.detail)
+			}
+		})
+	}
+}

@@ -1,0 +1,91 @@
+package decide_test
+
+import "github.com/ebbscale/ebb/messages"
+
+// oracle finds the best plan by trying all of them: each waiting task in turn
+// gets nothing, or something that is there, or something new, of each type of
+// its queue. It shares no idea with the package under test.
+type oracle struct {
+	tasks [][]int // each task's resource types
+	known map[situation]outcome
+}
+
+// Worlds for the oracle have at most three resource types.
+const oracleTypes = 3
+
+// situation is what is left when it is the turn of a task.
+type situation struct {
+	task       int
+	have, room [oracleTypes]int
+}
+
+// outcome is better with more tasks served and, at the same number, with fewer
+// launches.
+type outcome struct{ served, launched int }
+
+func (o outcome) better(than outcome) bool {
+	return o.served > than.served || (o.served == than.served && o.launched < than.launched)
+}
+
+// best is the outcome that no plan for this world can better.
+func best(w world) outcome {
+	o := oracle{known: map[situation]outcome{}}
+	start := situation{}
+	index := map[messages.ResourceName]int{}
+	for r, resource := range w.policy.Resources {
+		index[resource.Name] = r
+		capacity := w.view.Capacity[resource.Name]
+		if !capacity.Known {
+			continue
+		}
+		start.have[r] = len(capacity.Idle) + capacity.Coming
+		if !w.now.Before(capacity.BlockedUntil) {
+			start.room[r] = resource.Max - capacity.Alive
+		}
+	}
+	for _, queue := range w.policy.Queues {
+		types := []int{}
+		for _, name := range queue.Resources {
+			types = append(types, index[name])
+		}
+		for range w.view.Demand[queue.Name] {
+			o.tasks = append(o.tasks, types)
+		}
+	}
+	return o.from(start)
+}
+
+func (o *oracle) from(at situation) outcome {
+	if at.task == len(o.tasks) {
+		return outcome{}
+	}
+	if found, ok := o.known[at]; ok {
+		return found
+	}
+	skip := at
+	skip.task++
+	result := o.from(skip)
+	for _, r := range o.tasks[at.task] {
+		if at.have[r] > 0 {
+			next := skip
+			next.have[r]--
+			got := o.from(next)
+			got.served++
+			if got.better(result) {
+				result = got
+			}
+		}
+		if at.room[r] > 0 {
+			next := skip
+			next.room[r]--
+			got := o.from(next)
+			got.served++
+			got.launched++
+			if got.better(result) {
+				result = got
+			}
+		}
+	}
+	o.known[at] = result
+	return result
+}

@@ -1,0 +1,106 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+// WorkerFreshness is how old a worker's last sign of life may be. A live agent
+// reports every 30 s; a dead one stays listed for ten minutes.
+const WorkerFreshness = 120 * time.Second
+
+// ageOf is how long ago something was, by the ClearML server's clock. The server
+// tells whole seconds here and parts of one there, so that what has just been
+// can seem to be still to come: that is no time ago.
+func ageOf(at, serverNow time.Time) time.Duration { return max(0, serverNow.Sub(at)) }
+
+// PhaseOf says where an instance is, from its worker's row. row is nil when the
+// poll did not list the worker; seen says whether any poll ever did. Both
+// times are the ClearML server's.
+func PhaseOf(row *messages.WorkerState, seen bool, serverNow time.Time) messages.Phase {
+	switch {
+	case row != nil && ageOf(row.LastActive, serverNow) <= WorkerFreshness:
+		if row.Task == "" {
+			return messages.PhaseIdle
+		}
+		return messages.PhaseBusy
+	case row != nil || seen:
+		return messages.PhaseVanished
+	default:
+		return messages.PhaseBooting
+	}
+}
+
+// IdleVerdict is what to do about an instance that looks idle.
+type IdleVerdict struct {
+	// Drain says that it may go.
+	Drain bool
+	// IdleSince is the corrected start of its idleness; zero when it is busy.
+	IdleSince time.Time
+	// Reason says why it stays; zero when it goes.
+	Reason messages.Reason
+}
+
+// JudgeIdle looks at what the tasks API says of a worker that showed no task
+// at any poll for maxIdle: it may have run tasks between two polls. activity
+// is by the server's clock, as serverNow is; since and now are by ours. A nil
+// activity means that nobody knows.
+func JudgeIdle(now, serverNow, since time.Time, maxIdle time.Duration, activity *messages.WorkerActivity) IdleVerdict {
+	if activity == nil {
+		return IdleVerdict{IdleSince: since, Reason: messages.Reason{
+			Code: messages.ReasonUnconfirmed, Detail: "the ClearML server did not say what the worker ran lately",
+		}}
+	}
+	if activity.Running != "" {
+		return IdleVerdict{Reason: messages.Reason{
+			Code: messages.ReasonTookWork, Subject: string(activity.Running), Detail: "its worker is running a task",
+		}}
+	}
+	unseen := false
+	if !activity.LastEnd.IsZero() {
+		if ended := now.Add(-ageOf(activity.LastEnd, serverNow)); ended.After(since) {
+			since, unseen = ended, true
+		}
+	}
+	if idle := max(0, now.Sub(since)); idle < maxIdle {
+		verdict := IdleVerdict{IdleSince: since, Reason: messages.Reason{
+			Code: messages.ReasonUnconfirmed, Got: int64(idle.Seconds()), Limit: int64(maxIdle.Seconds()),
+			Detail: "its worker has not been idle for long enough",
+		}}
+		if unseen {
+			verdict.Reason.Code = messages.ReasonTookWork
+			verdict.Reason.Detail = "its worker ran a task that no poll saw; idle time starts again at the end of that task"
+		}
+		return verdict
+	}
+	return IdleVerdict{Drain: true, IdleSince: since}
+}
+
+// SettleTime is how long EC2 may go on hiding an instance that it launched.
+const SettleTime = 5 * time.Minute
+
+// absentTwice is the least time between two complete listings without an
+// instance before it is taken for gone.
+const absentTwice = 30 * time.Second
+
+// Absence is what listings say about an instance that they do not show. The
+// zero value is that of one that was shown.
+type Absence struct {
+	// Since is when the first listing without the instance began, of those
+	// that count; zero when there was none.
+	Since time.Time
+}
+
+// Absent records a complete listing, begun at listedAt, that does not show an
+// instance launched at launchedAt. gone says that it does not exist any more:
+// it is old enough to be shown, and two listings far enough apart did not.
+func (a Absence) Absent(listedAt, launchedAt time.Time) (next Absence, gone bool) {
+	if listedAt.Sub(launchedAt) < SettleTime {
+		return Absence{}, false
+	}
+	if a.Since.IsZero() {
+		return Absence{Since: listedAt}, false
+	}
+	return a, listedAt.Sub(a.Since) >= absentTwice
+}

@@ -1,0 +1,287 @@
+package decide_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// Goal: no plan breaks a law. Method: the checker on random worlds, and the
+// two laws that money hangs on once more in other words.
+func TestEveryPlanIsSound(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		if rapid.Bool().Draw(t, "odd age") {
+			w.view.SnapshotAt = w.now.Add(-time.Duration(rapid.IntRange(-400, 400).Draw(t, "age")) * time.Second)
+		}
+		plan := w.evaluate()
+		for _, breach := range w.check(plan) {
+			t.Errorf("breach: %s", breach)
+		}
+		for _, launch := range plan.Launches {
+			limit := w.policy.Resources[slices.IndexFunc(w.policy.Resources, func(r decide.ResourcePolicy) bool {
+				return r.Name == launch.Resource
+			})].Max
+			if total := w.view.Capacity[launch.Resource].Alive + launch.Count; total > limit {
+				t.Errorf("%s would have %d instances, at most %d may be", launch.Resource, total, limit)
+			}
+		}
+		uncovered := 0
+		for _, verdict := range plan.Verdicts {
+			uncovered += verdict.Waiting - verdict.Covered
+		}
+		if launched(plan) > uncovered {
+			t.Errorf("%d launches for %d uncovered tasks", launched(plan), uncovered)
+		}
+	})
+}
+
+// Goal: as many tasks as possible are served, with as few launches as possible.
+// Method: compare with an oracle that tries everything.
+func TestNoPlanIsBetter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(oracleTypes).Draw(t, "world")
+		plan := w.evaluate()
+		if got, want := (outcome{served: served(plan), launched: launched(plan)}), best(w); got != want {
+			t.Errorf("the plan is %+v, and %+v was possible", got, want)
+		}
+	})
+}
+
+// Goal: what is covered was possible without a launch, and no less than that.
+// Method: the oracle on the world in which nothing may be launched.
+func TestNothingCoversMore(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(oracleTypes).Draw(t, "world")
+		covered := 0
+		for _, verdict := range w.evaluate().Verdicts {
+			covered += verdict.Covered
+		}
+		full := w.clone()
+		for r := range full.policy.Resources {
+			full.policy.Resources[r].Max = 0
+		}
+		if want := best(full).served; covered != want {
+			t.Errorf("covers %d tasks, and %d could be", covered, want)
+		}
+	})
+}
+
+func TestMoreDemandNeverMeansFewerLaunches(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		if len(w.policy.Queues) == 0 {
+			return
+		}
+		more := w.clone()
+		queue := rapid.SampledFrom(w.policy.Queues).Draw(t, "queue").Name
+		more.view.Demand[queue] += rapid.IntRange(1, 4).Draw(t, "more")
+		before, after := w.evaluate(), more.evaluate()
+		if launched(after) < launched(before) || served(after) < served(before) {
+			t.Errorf("more tasks in %s: %d launches and %d served became %d and %d",
+				queue, launched(before), served(before), launched(after), served(after))
+		}
+	})
+}
+
+// Goal: the order of resource types in the policy means nothing; priority is
+// the order inside a queue.
+func TestOrderOfResourcesMeansNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		shuffled := w.clone()
+		shuffled.policy.Resources = rapid.Permutation(w.policy.Resources).Draw(t, "resources")
+		before, after := w.evaluate(), shuffled.evaluate()
+		slices.SortFunc(after.Launches, func(a, b decide.Launch) int { return compare(a.Resource, b.Resource) })
+		slices.SortFunc(after.Drains, func(a, b decide.Drain) int { return compare(a.Resource, b.Resource) })
+		if !reflect.DeepEqual(before, after) {
+			t.Errorf("another order of resource types, another plan:\n%+v\n%+v", before, after)
+		}
+	})
+}
+
+func compare(a, b messages.ResourceName) int { return len(a) - len(b) + int(a[1]) - int(b[1]) }
+
+// Goal: the order of queues says who is served first when there is not enough,
+// and never how many are.
+func TestOrderOfQueuesKeepsTheTotals(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		shuffled := w.clone()
+		if len(w.policy.Queues) > 0 {
+			shuffled.policy.Queues = rapid.Permutation(w.policy.Queues).Draw(t, "queues")
+		}
+		before, after := w.evaluate(), shuffled.evaluate()
+		if launched(before) != launched(after) || served(before) != served(after) {
+			t.Errorf("another order of queues: %d launches and %d served became %d and %d",
+				launched(before), served(before), launched(after), served(after))
+		}
+	})
+}
+
+// Goal: the first queue of the policy gets what it would get alone.
+func TestFirstQueueComesFirst(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		if len(w.policy.Queues) == 0 {
+			return
+		}
+		alone := w.clone()
+		alone.policy.Queues = alone.policy.Queues[:1]
+		if got, want := w.evaluate().Verdicts[0].Unmet, alone.evaluate().Verdicts[0].Unmet; got != want {
+			t.Errorf("the first queue has %d unmet tasks, alone %d", got, want)
+		}
+	})
+}
+
+func TestUnknownNeverActs(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		for _, resource := range w.policy.Resources {
+			if !rapid.Bool().Draw(t, "unknown") {
+				continue
+			}
+			capacity := w.view.Capacity[resource.Name]
+			capacity.Known = false
+			w.view.Capacity[resource.Name] = capacity
+		}
+		plan := w.evaluate()
+		for _, launch := range plan.Launches {
+			if !w.view.Capacity[launch.Resource].Known {
+				t.Errorf("launches %s, whose instances are not known", launch.Resource)
+			}
+		}
+		for _, drain := range plan.Drains {
+			if !w.view.Capacity[drain.Resource].Known {
+				t.Errorf("drains %s, whose instances are not known", drain.Resource)
+			}
+		}
+		stale := w.clone()
+		stale.view.SnapshotAt = w.now.Add(-maxAge - time.Duration(rapid.IntRange(1, 1000).Draw(t, "late")))
+		if rapid.Bool().Draw(t, "never polled") {
+			stale.view.SnapshotAt = time.Time{}
+		}
+		if plan := stale.evaluate(); len(plan.Launches)+len(plan.Drains) > 0 {
+			t.Errorf("acts on a stale poll: %+v", plan)
+		}
+	})
+}
+
+// Goal: only expired instances go, and every task that was covered stays
+// covered by what is left. Method: take the drained ones away, forbid
+// launching, and evaluate again.
+func TestDrainsTakeNothingThatCovers(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		plan := w.evaluate()
+		for _, drain := range plan.Drains {
+			young := false
+			for _, instance := range w.view.Capacity[drain.Resource].Idle {
+				gone := slices.Contains(drain.Instances, instance.Instance)
+				if gone && !instance.Expired {
+					t.Errorf("drains %s, which has not been idle for long enough", instance.Instance)
+				}
+				if gone && young {
+					t.Errorf("drains %s before one that was idle for longer", instance.Instance)
+				}
+				young = young || !gone
+			}
+		}
+		full, left := w.clone(), w.apply(decide.Plan{Drains: plan.Drains})
+		for r := range w.policy.Resources {
+			full.policy.Resources[r].Max, left.policy.Resources[r].Max = 0, 0
+		}
+		if before, after := served(full.evaluate()), served(left.evaluate()); before != after {
+			t.Errorf("%d tasks were covered, after the drains %d", before, after)
+		}
+	})
+}
+
+// Goal: a plan is whole: carried out, it leaves nothing to do.
+func TestCarriedOutPlanLeavesNothingToDo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		plan := w.evaluate()
+		after := w.apply(plan)
+		again := after.evaluate()
+		if len(again.Launches)+len(again.Drains) > 0 {
+			t.Errorf("first %+v, then again %+v", plan, again)
+		}
+		if got, want := served(again), served(plan); got != want {
+			t.Errorf("the plan serves %d tasks; carried out it covers %d", want, got)
+		}
+	})
+}
+
+func TestShiftingTimeChangesNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawn(5).Draw(t, "world")
+		w.view.SnapshotAt = w.now.Add(-time.Duration(rapid.IntRange(0, 200).Draw(t, "age")) * time.Second)
+		by := time.Duration(rapid.Int64Range(-1e17, 1e17).Draw(t, "by"))
+		later := w.clone()
+		later.now = w.now.Add(by)
+		later.view.SnapshotAt = w.view.SnapshotAt.Add(by)
+		for name, capacity := range later.view.Capacity {
+			for n := range capacity.Idle {
+				capacity.Idle[n].Since = capacity.Idle[n].Since.Add(by)
+			}
+			if !capacity.BlockedUntil.IsZero() {
+				capacity.BlockedUntil = capacity.BlockedUntil.Add(by)
+			}
+			later.view.Capacity[name] = capacity
+		}
+		if before, after := w.evaluate(), later.evaluate(); !reflect.DeepEqual(before, after) {
+			t.Errorf("at another time, another plan:\n%+v\n%+v", before, after)
+		}
+	})
+}
+
+// Goal: Evaluate and Check answer whatever they are told, numbers that cannot
+// be and names that are there twice included, and what cannot be is not
+// launched for.
+func TestAnyInputGivesASoundPlan(t *testing.T) {
+	t.Parallel()
+	number := rapid.IntRange(-3, 6)
+	resource := rapid.SampledFrom([]messages.ResourceName{"a", "b", "c"})
+	queue := rapid.SampledFrom([]messages.QueueName{"p", "q"})
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		for range rapid.IntRange(0, 5).Draw(t, "resources") {
+			name := resource.Draw(t, "name")
+			w.resource(name, number.Draw(t, "max"), messages.Capacity{
+				Alive: number.Draw(t, "alive"), Coming: number.Draw(t, "coming"), Idle: idle(name, max(0, number.Draw(t, "idle")), 1),
+			})
+		}
+		for range rapid.IntRange(0, 4).Draw(t, "queues") {
+			w.queue(queue.Draw(t, "name"), number.Draw(t, "waiting"), rapid.SliceOfN(resource, 0, 4).Draw(t, "types")...)
+		}
+		plan := w.evaluate()
+		if breaches := w.check(plan); len(breaches) > 0 {
+			t.Errorf("breaches %q of %+v", breaches, plan)
+		}
+		waiting := 0
+		for _, tasks := range w.view.Demand {
+			waiting += max(0, tasks)
+		}
+		if launched(plan) > waiting {
+			t.Errorf("%d launches for %d tasks", launched(plan), waiting)
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package decide
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+// verdicts explains each queue.
+func (e *evaluation) verdicts() []messages.QueuePlanned {
+	covered := e.covered()
+	verdicts := make([]messages.QueuePlanned, 0, len(e.policy.Queues))
+	for q, queue := range e.policy.Queues {
+		verdict := messages.QueuePlanned{
+			Queue: queue.Name, Waiting: e.waiting[q], Covered: covered[q],
+			Launching: e.served[q] - covered[q], Unmet: e.waiting[q] - e.served[q],
+		}
+		if verdict.Unmet > 0 {
+			verdict.Reasons = e.whyUnmet(q)
+		}
+		verdicts = append(verdicts, verdict)
+	}
+	return verdicts
+}
+
+// covered is, by queue, how many of its tasks what is there or coming is given
+// to; the rest of what it was given is launched. Where a resource type has
+// both, the queues that come first in the policy are counted as covered first.
+func (e *evaluation) covered() []int {
+	covered := make([]int, len(e.policy.Queues))
+	for r, users := range e.flow.users {
+		left := e.idle(r) + e.coming(r)
+		for _, user := range users {
+			part := min(left, e.flow.given[user.demander][user.choice])
+			covered[user.demander] += part
+			left -= part
+		}
+	}
+	return covered
+}
+
+// whyUnmet says why some tasks of a queue get nothing: one reason for each of
+// its resource types.
+func (e *evaluation) whyUnmet(q int) []messages.Reason {
+	if len(e.flow.edges[q]) == 0 {
+		return []messages.Reason{{
+			Code: messages.ReasonNoResource, Subject: string(e.policy.Queues[q].Name),
+			Detail: "no configured resource type serves this queue",
+		}}
+	}
+	reasons := make([]messages.Reason, 0, len(e.flow.edges[q]))
+	for _, r := range e.flow.edges[q] {
+		reasons = append(reasons, e.whyNot(r))
+	}
+	return reasons
+}
+
+// whyNot says why a resource type gave no more than it did.
+func (e *evaluation) whyNot(r int) messages.Reason {
+	capacity, resource := e.capacity[r], e.policy.Resources[r]
+	reason := messages.Reason{
+		Subject: string(resource.Name), Got: int64(alive(capacity)), Limit: int64(max(0, resource.Max)),
+	}
+	switch {
+	case !capacity.Known:
+		reason.Code = messages.ReasonFleetUnknown
+		reason.Detail = "EC2 has not been listed completely yet"
+	case blocked(e.now, capacity):
+		reason.Code = messages.ReasonBlocked
+		reason.Detail = fmt.Sprintf("%s; asked again in %s",
+			capacity.Block, capacity.BlockedUntil.Sub(e.now).Round(time.Second))
+	default:
+		reason.Code = messages.ReasonAtMax
+		reason.Detail = fmt.Sprintf("%d of at most %d instances exist or are on their way", reason.Got, reason.Limit)
+	}
+	return reason
+}
