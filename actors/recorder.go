@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -108,6 +109,10 @@ func (r *recorder) send(ctx actor.Context) {
 func (r *recorder) published(ctx actor.Context, err error) {
 	sent := r.sending
 	r.sending = 0
+	if r.dropped(err) {
+		r.send(ctx)
+		return
+	}
 	if err != nil {
 		r.failures++
 		wait := decide.Backoff{Base: time.Second, Max: 30 * time.Second}.Wait(r.failures, r.rand.Float64())
@@ -122,6 +127,23 @@ func (r *recorder) published(ctx actor.Context, err error) {
 		return
 	}
 	r.send(ctx)
+}
+
+// dropped removes an event that the bus says it can never take, so that it
+// does not keep the others from it.
+func (r *recorder) dropped(err error) bool {
+	failure := messages.FailureOf(err)
+	if failure == nil || failure.Class != messages.ClassInvalid {
+		return false
+	}
+	at := slices.IndexFunc(r.outbox, func(event messages.Recorded) bool { return event.ID == failure.Code })
+	if at < 0 {
+		return false
+	}
+	r.env.log.Error().Err(err).Str("id", failure.Code).Msg("event can not be published and is left out")
+	r.outbox = slices.Delete(r.outbox, at, at+1)
+	r.lost++
+	return true
 }
 
 // flushed answers whoever waits for the outbox to be empty.

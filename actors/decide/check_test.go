@@ -12,7 +12,7 @@ import (
 
 // checkedWorld has a plan with a bit of everything: type a launches two, b
 // drains two of its three idle instances, c is full.
-func checkedWorld() world {
+func checkedWorld() *world {
 	w := newWorld()
 	w.resource("a", 3, messages.Capacity{Alive: 1})
 	w.resource("b", 5, messages.Capacity{Alive: 3, Idle: idle("b", 3, 2)})
@@ -99,7 +99,7 @@ func TestCheckFindsEachBreach(t *testing.T) {
 			if breaches := w.check(plan); len(breaches) > 0 {
 				t.Fatalf("before anything is planted: %q", breaches)
 			}
-			tc.plant(&w, &plan)
+			tc.plant(w, &plan)
 			breaches := w.check(plan)
 			if !slices.ContainsFunc(breaches, func(breach string) bool { return strings.Contains(breach, tc.want) }) {
 				t.Errorf("breaches %q, want one with %q", breaches, tc.want)

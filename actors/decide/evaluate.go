@@ -144,20 +144,25 @@ func blocked(now time.Time, capacity messages.Capacity) bool {
 	return now.Before(capacity.BlockedUntil)
 }
 
-// launches is how far each resource type's load goes over what it has.
+// launching is how far a resource type's load goes over what it has.
+func (e *evaluation) launching(r int) int { return max(0, e.flow.load[r]-e.idle(r)-e.coming(r)) }
+
+// launches is what is missing of each resource type.
 func (e *evaluation) launches() []Launch {
 	var launches []Launch
 	for r, resource := range e.policy.Resources {
-		load, have := e.flow.load[r], e.idle(r)+e.coming(r)
-		if load <= have {
+		count := e.launching(r)
+		if count == 0 {
 			continue
 		}
+		load := e.flow.load[r]
 		launches = append(launches, Launch{
 			Resource: resource.Name,
-			Count:    load - have,
+			Count:    count,
 			Reasons: []messages.Reason{{
-				Code: messages.ReasonWaitingTasks, Want: int64(load), Got: int64(have), Limit: int64(resource.Max),
-				Detail: fmt.Sprintf("%d waiting tasks for this type, %d instances free or coming", load, have),
+				Code: messages.ReasonWaitingTasks, Want: int64(load), Got: int64(load - count), Limit: int64(resource.Max),
+				Detail: fmt.Sprintf("%s for this type, %s free or coming",
+					counted(load, "waiting task"), counted(load-count, "instance")),
 			}},
 		})
 	}

@@ -62,6 +62,10 @@ func TestFiveTasksLaunchFive(t *testing.T) {
 			alive: [3]messages.Capacity{{Alive: 7}}, want: types{"b": 5},
 		},
 		{
+			name: "what is idle or coming is alive, whatever else is said", max: [3]int{3, 5},
+			alive: [3]messages.Capacity{{Alive: 1, Coming: 2, Idle: idle("a", 1, 0)}}, want: types{"b": 2},
+		},
+		{
 			name: "everything covered", max: [3]int{3, 5},
 			alive: [3]messages.Capacity{{Alive: 2, Coming: 2}, {Alive: 3, Idle: idle("b", 3, 3)}}, want: types{},
 		},
@@ -142,7 +146,7 @@ func TestEveryUnmetTaskHasItsReason(t *testing.T) {
 			name: "at max", max: 2, types: []messages.ResourceName{"a"}, capacity: messages.Capacity{Known: true, Alive: 2},
 			want: messages.Reason{
 				Code: messages.ReasonAtMax, Subject: "a", Got: 2, Limit: 2,
-				Detail: "2 of at most 2 instances exist or are on their way",
+				Detail: "2 of at most 2 instances exist, are on their way or are launched now",
 			},
 		},
 		{
@@ -181,6 +185,35 @@ func TestEveryUnmetTaskHasItsReason(t *testing.T) {
 				t.Errorf("plan %+v, want verdicts %+v", plan, want)
 			}
 		})
+	}
+}
+
+// What is named twice is there once: nothing is launched twice or said twice.
+func TestNamesThatAreThereTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.resource("a", 3, messages.Capacity{Alive: 1, Idle: idle("a", 1, 1)})
+	w.resource("a", 9, messages.Capacity{Alive: 1, Idle: idle("a", 1, 1)})
+	w.queue("gpu", 4, "a", "a")
+	w.queue("gpu", 4, "a")
+	plan := w.evaluate()
+	if got := launched(plan); got != 2 || len(plan.Drains) > 0 {
+		t.Errorf("launches %d and drains %v, want 2 and none", got, plan.Drains)
+	}
+	want := messages.QueuePlanned{
+		Queue: "gpu", Waiting: 4, Covered: 1, Launching: 2, Unmet: 1, Reasons: []messages.Reason{{
+			Code: messages.ReasonAtMax, Subject: "a", Got: 3, Limit: 3,
+			Detail: "3 of at most 3 instances exist, are on their way or are launched now",
+		}},
+	}
+	if got := plan.Verdicts[0]; !reflect.DeepEqual(got, want) {
+		t.Errorf("verdict %+v, want %+v", got, want)
+	}
+	if got := plan.Verdicts[1]; !reflect.DeepEqual(got, messages.QueuePlanned{Queue: "gpu"}) {
+		t.Errorf("the second entry has tasks: %+v", got)
+	}
+	for _, breach := range w.check(plan) {
+		t.Error(breach)
 	}
 }
 

@@ -28,7 +28,7 @@ func (o outcome) better(than outcome) bool {
 }
 
 // best is the outcome that no plan for this world can better.
-func best(w world) outcome {
+func best(w *world) outcome {
 	o := oracle{known: map[situation]outcome{}}
 	start := situation{}
 	index := map[messages.ResourceName]int{}

@@ -51,10 +51,10 @@ type Backoff struct {
 }
 
 // Wait is how long to wait after the given number of failures, at least 1;
-// draw is a number in [0,1). The wait is never under a tenth of the base.
+// draw is a number from 0 to 1. The wait is never under a tenth of the base.
 func (b Backoff) Wait(failures int, draw float64) time.Duration {
 	span := b.Max
-	if doublings := max(failures-1, 0); doublings < 63 && b.Base <= b.Max>>doublings {
+	if doublings := max(failures-1, 0); b.Base <= b.Max>>doublings {
 		span = b.Base << doublings
 	}
 	return max(b.Base/10, time.Duration(draw*float64(span)))

@@ -60,7 +60,7 @@ func (e *evaluation) whyUnmet(q int) []messages.Reason {
 func (e *evaluation) whyNot(r int) messages.Reason {
 	capacity, resource := e.capacity[r], e.policy.Resources[r]
 	reason := messages.Reason{
-		Subject: string(resource.Name), Got: int64(alive(capacity)), Limit: int64(max(0, resource.Max)),
+		Subject: string(resource.Name), Got: int64(alive(capacity) + e.launching(r)), Limit: int64(max(0, resource.Max)),
 	}
 	switch {
 	case !capacity.Known:
@@ -72,7 +72,15 @@ func (e *evaluation) whyNot(r int) messages.Reason {
 			capacity.Block, capacity.BlockedUntil.Sub(e.now).Round(time.Second))
 	default:
 		reason.Code = messages.ReasonAtMax
-		reason.Detail = fmt.Sprintf("%d of at most %d instances exist or are on their way", reason.Got, reason.Limit)
+		reason.Detail = fmt.Sprintf("%d of at most %d instances exist, are on their way or are launched now", reason.Got, reason.Limit)
 	}
 	return reason
+}
+
+// counted is a number of things for people: "1 instance", "2 instances".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

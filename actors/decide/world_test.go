@@ -2,6 +2,7 @@ package decide_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,15 +25,15 @@ type world struct {
 	view   decide.View
 }
 
-func (w world) evaluate() decide.Plan { return decide.Evaluate(w.now, w.policy, w.view) }
+func (w *world) evaluate() decide.Plan { return decide.Evaluate(w.now, w.policy, w.view) }
 
-func (w world) check(plan decide.Plan) []string {
+func (w *world) check(plan decide.Plan) []string {
 	return decide.Check(w.now, w.policy, w.view, plan)
 }
 
 // newWorld has a fresh poll and nothing else.
-func newWorld() world {
-	return world{
+func newWorld() *world {
+	return &world{
 		now:    noon(),
 		policy: decide.Policy{SnapshotMaxAge: maxAge},
 		view: decide.View{
@@ -55,7 +56,7 @@ func (w *world) queue(name messages.QueueName, waiting int, resources ...message
 }
 
 // clone shares nothing with the world that it was made from.
-func (w world) clone() world {
+func (w *world) clone() *world {
 	c := newWorld()
 	c.now, c.view.SnapshotAt = w.now, w.view.SnapshotAt
 	c.policy.Resources = slices.Clone(w.policy.Resources)
@@ -64,9 +65,7 @@ func (w world) clone() world {
 			Name: queue.Name, Resources: slices.Clone(queue.Resources),
 		})
 	}
-	for name, waiting := range w.view.Demand {
-		c.view.Demand[name] = waiting
-	}
+	maps.Copy(c.view.Demand, w.view.Demand)
 	for name, capacity := range w.view.Capacity {
 		capacity.Idle = slices.Clone(capacity.Idle)
 		c.view.Capacity[name] = capacity
@@ -89,7 +88,7 @@ func idle(resource messages.ResourceName, count, expired int) []messages.IdleIns
 
 // apply is the world right after a plan was carried out: what is launched is on
 // its way, what drains is not capacity any more but still exists.
-func (w world) apply(plan decide.Plan) world {
+func (w *world) apply(plan decide.Plan) *world {
 	next := w.clone()
 	for _, launch := range plan.Launches {
 		capacity := next.view.Capacity[launch.Resource]
@@ -127,8 +126,8 @@ func served(plan decide.Plan) int {
 
 // drawn is a generator of worlds with up to size resource types and queues and
 // up to size of everything countable. All of them have a fresh poll.
-func drawn(size int) *rapid.Generator[world] {
-	return rapid.Custom(func(t *rapid.T) world {
+func drawn(size int) *rapid.Generator[*world] {
+	return rapid.Custom(func(t *rapid.T) *world {
 		w := newWorld()
 		count := rapid.IntRange(0, size)
 		names := []messages.ResourceName{}

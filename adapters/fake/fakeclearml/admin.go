@@ -17,8 +17,9 @@ type DemoTasks struct {
 	Count int `json:"count"`
 	// Name of the tasks, to which a number is added; empty means "demo".
 	Name string `json:"name"`
-	// RunSeconds is how long a task takes. It is hyper-parameter General/run_seconds
-	// for simulated agents; the task's script really sleeps that long.
+	// RunSeconds is how long a task takes. Simulated agents read it from runtime
+	// property ebb_duration_s, people from hyper-parameter General/run_seconds, and
+	// the task's script really sleeps that long.
 	RunSeconds float64 `json:"run_seconds"`
 }
 
@@ -37,7 +38,7 @@ func (s *Server) AddDemoTasks(d DemoTasks) ([]string, error) {
 	var ids []string
 	for i := range max(1, d.Count) {
 		t, err := s.createTask(s.cfg.User.ID, map[string]any{
-			"name": fmt.Sprintf("%s-%d", d.Name, i), "type": "training",
+			"name": fmt.Sprintf("%s-%d", d.Name, i), "type": "training", "runtime": map[string]any{"ebb_duration_s": d.RunSeconds},
 			"script": map[string]any{"entry_point": "demo.py", "working_dir": ".", "diff": "import time\ntime.sleep(" + seconds + ")\n"},
 			"hyperparams": map[string]any{"General": map[string]any{"run_seconds": map[string]any{
 				"section": "General", "name": "run_seconds", "value": seconds, "type": "float",

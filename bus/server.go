@@ -1,0 +1,170 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+// startPatience is how long a server that says it has started may take until
+// it takes connections.
+const startPatience = 10 * time.Second
+
+// ServerConfig says how to run the embedded NATS server.
+type ServerConfig struct {
+	// StateDir is where everything durable lives: the store in its folder
+	// jetstream, and a lock file. It is made when missing.
+	StateDir string
+	// Listen is the address for other programs (the nats command, a
+	// dashboard), such as "127.0.0.1:4222"; port 0 takes any free port. Empty
+	// listens nowhere: only this process can connect. The server asks nobody
+	// for a password, so only loopback addresses are taken.
+	Listen string
+	// SyncAlways writes through to the disk before anything is acknowledged.
+	// Without it a power cut (not a crash of the process) can take back what
+	// was acknowledged, up to two minutes of it: then the law of the ledger
+	// does not hold.
+	SyncAlways bool
+	// Log takes the server's log lines.
+	Log zerolog.Logger
+}
+
+// Server is an embedded NATS server with JetStream.
+type Server struct {
+	nats  *natsserver.Server
+	url   string
+	lock  *os.File
+	close sync.Once
+}
+
+// Start runs an embedded NATS server until [Server.Close]. It returns once the
+// server takes connections. The error names what is in the way: the address,
+// or the state directory, and what to do about it.
+func Start(ctx context.Context, config ServerConfig) (*Server, error) {
+	host, port, err := listenAddress(config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("start event server: %w", err)
+	}
+	if port > 0 {
+		if err := portFree(ctx, net.JoinHostPort(host, strconv.Itoa(port))); err != nil {
+			return nil, fmt.Errorf("start event server: %w", err)
+		}
+	}
+	lock, err := claimStateDir(config.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("start event server: %w", err)
+	}
+	server, err := run(config, host, port)
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("start event server: %w", err)
+	}
+	server.lock = lock
+	return server, nil
+}
+
+// run starts the server; the state directory is ours already.
+func run(config ServerConfig, host string, port int) (*Server, error) {
+	options := &natsserver.Options{
+		ServerName: "ebb",
+		Host:       host,
+		Port:       port,
+		DontListen: config.Listen == "",
+		JetStream:  true,
+		StoreDir:   config.StateDir,
+		SyncAlways: config.SyncAlways,
+		NoSigs:     true, // signals belong to cmd
+	}
+	server, err := natsserver.NewServer(options)
+	if err != nil {
+		return nil, err
+	}
+	lines := &serverLog{log: config.Log}
+	server.SetLoggerV2(lines, false, false, false)
+	server.Start()
+	if fatal := lines.firstFatal(); fatal != "" || !server.ReadyForConnections(startPatience) {
+		server.Shutdown()
+		server.WaitForShutdown()
+		if fatal == "" {
+			fatal = fmt.Sprintf("not ready for connections after %s", startPatience)
+		}
+		return nil, fmt.Errorf("state directory %s, address %q: %s", config.StateDir, config.Listen, fatal)
+	}
+	url := ""
+	if config.Listen != "" {
+		url = server.ClientURL()
+	}
+	return &Server{nats: server, url: url}, nil
+}
+
+// URL is where other programs connect, such as nats://127.0.0.1:4222; empty
+// when the server listens nowhere.
+func (s *Server) URL() string { return s.url }
+
+// Close stops the server, waits until its store is on disk, and gives the state
+// directory free. Connections of this process should be closed before. Closing
+// twice is fine.
+func (s *Server) Close() error {
+	var err error
+	s.close.Do(func() {
+		s.nats.Shutdown()
+		s.nats.WaitForShutdown()
+		err = s.lock.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("unlock state directory: %w", err)
+	}
+	return nil
+}
+
+// listenAddress takes "host:port" apart for the server's options, where -1 is
+// any free port.
+func listenAddress(listen string) (host string, port int, err error) {
+	if listen == "" {
+		return "", 0, nil
+	}
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("listen address %q: want host:port such as 127.0.0.1:4222: %w", listen, err)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", 0, fmt.Errorf("listen address %q: the embedded server has no passwords, so it listens on a loopback address only "+
+			"(127.0.0.1, ::1, localhost); to reach it over a network run a NATS server of your own and give its URL", listen)
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil || port < -1 || port > 65535 {
+		return "", 0, fmt.Errorf("listen address %q: %q is not a port (0 to 65535; 0 is any free one)", listen, text)
+	}
+	if port <= 0 {
+		port = natsserver.RANDOM_PORT
+	}
+	return host, port, nil
+}
+
+// portFree tries the address first: the server itself would only say "fatal",
+// after it has opened the store.
+func portFree(ctx context.Context, address string) error {
+	var try net.ListenConfig
+	listener, err := try.Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return listener.Close()
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("address %s is taken by another program (another ebb, or a NATS server): "+
+			"stop that one, or listen on another address or on none, or connect to that server by its URL: %w", address, err)
+	default:
+		return fmt.Errorf("listen on %s: %w", address, err)
+	}
+}

@@ -1,0 +1,233 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+const prefix = "ebb"
+
+// machine is one instance of the world with its worker.
+type machine struct {
+	instance messages.Instance
+	task     messages.TaskID // empty while idle
+}
+
+// world is ClearML and EC2 in memory. It makes the answers before they are
+// asked for, so that making them is in no measurement.
+type world struct {
+	clock *manual
+
+	mu       sync.Mutex
+	queues   []messages.QueueName
+	machines []machine
+	waiting  map[messages.QueueName]int
+	tasks    int // handed out so far
+	snapshot messages.ClearMLSnapshot
+	fleet    []messages.Instance
+
+	polls, lists, ends, checks int
+	answered                   time.Time // when the last poll was answered
+	launches                   []launchCall
+}
+
+// launchCall is one RunInstances call.
+type launchCall struct {
+	at    time.Time
+	count int
+}
+
+// add starts machines of a resource type that have run for a while.
+func (w *world) add(resource messages.ResourceName, count int, busy bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	offering := offering()
+	for range count {
+		w.join(messages.Instance{
+			Resource: resource, Launch: messages.LaunchID(fmt.Sprintf("%s.1", resource)),
+			Token: fmt.Sprintf("ebb-%s-1", resource), State: messages.StateRunning, Offering: offering,
+			LaunchedAt: w.clock.Now().Add(-10 * time.Minute),
+		}, busy)
+	}
+}
+
+func (w *world) join(instance messages.Instance, busy bool) messages.Instance {
+	instance.ID = messages.InstanceID(fmt.Sprintf("i-%017x", len(w.machines)))
+	added := machine{instance: instance}
+	if busy {
+		w.tasks++
+		added.task = messages.TaskID(fmt.Sprintf("%032x", w.tasks))
+	}
+	w.machines = append(w.machines, added)
+	return instance
+}
+
+// stage makes the answers to the next poll, after d, and to listings from now
+// on. All text in them is new, as it is when it comes from the network.
+func (w *world) stage(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock.Now().Add(d)
+	snapshot := messages.ClearMLSnapshot{At: now, ServerNow: now}
+	for i, name := range w.queues {
+		state := messages.QueueState{Name: name, ID: fmt.Sprintf("%032x", i)}
+		for n := range w.waiting[name] {
+			state.Entries = append(state.Entries, messages.QueueEntry{
+				Task: messages.TaskID(fmt.Sprintf("%028x%04x", i, n)), Added: now.Add(-5 * time.Second),
+			})
+		}
+		snapshot.Queues = append(snapshot.Queues, state)
+	}
+	fleet := make([]messages.Instance, 0, len(w.machines))
+	for _, m := range w.machines {
+		fleet = append(fleet, renewed(m.instance))
+		worker := messages.Worker{
+			Prefix: prefix, Resource: m.instance.Resource, InstanceType: m.instance.Offering.InstanceType, Instance: m.instance.ID,
+		}
+		row := messages.WorkerState{
+			ID: worker.ID(), Task: messages.TaskID([]byte(m.task)),
+			Registered: m.instance.LaunchedAt.Add(2 * time.Minute), LastActive: now,
+		}
+		if row.Task != "" {
+			row.TaskName = "training " + string(row.Task[len(row.Task)-4:])
+		}
+		snapshot.Workers = append(snapshot.Workers, row)
+	}
+	w.snapshot, w.fleet = snapshot, fleet
+}
+
+// renewed is the instance with text of its own.
+func renewed(i messages.Instance) messages.Instance {
+	i.ID = messages.InstanceID([]byte(i.ID))
+	i.Resource = messages.ResourceName([]byte(i.Resource))
+	i.Launch = messages.LaunchID([]byte(i.Launch))
+	i.Token = string([]byte(i.Token))
+	i.Offering.InstanceType = string([]byte(i.Offering.InstanceType))
+	i.Offering.Zone = string([]byte(i.Offering.Zone))
+	i.Offering.Subnet = string([]byte(i.Offering.Subnet))
+	return i
+}
+
+// reset forgets what was counted.
+func (w *world) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.polls, w.lists, w.ends, w.checks, w.launches = 0, 0, 0, 0, nil
+}
+
+// forget drops the staged answers.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.snapshot, w.fleet = messages.ClearMLSnapshot{}, nil
+}
+
+// Observe implements actors.ClearML.
+func (w *world) Observe(context.Context, messages.ClearMLQuery) (messages.ClearMLSnapshot, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.polls++
+	w.answered = time.Now()
+	return w.snapshot, nil
+}
+
+// CreateQueues implements actors.ClearML.
+func (w *world) CreateQueues(context.Context, []messages.QueueName) error {
+	return &messages.Failure{Class: messages.ClassInvalid, Message: "no queue is missing in this world"}
+}
+
+// Activity implements actors.ClearML.
+func (w *world) Activity(_ context.Context, _ time.Time, workers []messages.WorkerID) ([]messages.WorkerActivity, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.checks += len(workers)
+	answers := make([]messages.WorkerActivity, 0, len(workers))
+	for _, worker := range workers {
+		answers = append(answers, messages.WorkerActivity{Worker: worker})
+	}
+	return answers, nil
+}
+
+// Launch implements actors.EC2. What is launched is busy at the next poll.
+func (w *world) Launch(_ context.Context, request messages.LaunchRequest) ([]messages.Instance, error) {
+	return w.launch(request, time.Now()), nil
+}
+
+func (w *world) launch(request messages.LaunchRequest, at time.Time) []messages.Instance {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.launches = append(w.launches, launchCall{at: at, count: request.Count})
+	launched := make([]messages.Instance, 0, request.Count)
+	for range request.Count {
+		launched = append(launched, w.join(messages.Instance{
+			Resource: request.Resource, Launch: request.Launch, Token: request.Token, State: messages.StateRunning,
+			Offering: request.Offering, LaunchedAt: w.clock.Now(),
+		}, true))
+	}
+	return launched
+}
+
+// Terminate implements actors.EC2.
+func (w *world) Terminate(_ context.Context, ids []messages.InstanceID) (messages.TerminateOutcome, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ends += len(ids)
+	return messages.TerminateOutcome{Terminating: ids}, nil
+}
+
+// List implements actors.EC2.
+func (w *world) List(context.Context) ([]messages.Instance, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lists++
+	return w.fleet, nil
+}
+
+// Console implements actors.EC2.
+func (w *world) Console(context.Context, messages.InstanceID) (string, error) { return "", nil }
+
+// memory is a ledger and a bus that keep nothing on disk.
+type memory struct {
+	mu      sync.Mutex
+	records map[messages.RequestID]messages.LaunchRecord
+	events  int
+}
+
+// Intend implements actors.Ledger.
+func (m *memory) Intend(_ context.Context, intent messages.LaunchIntent) (messages.LaunchRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	record, known := m.records[intent.Request]
+	if !known {
+		id := fmt.Sprintf("%s.%d", intent.Resource, len(m.records)+1)
+		record = messages.LaunchRecord{Launch: messages.LaunchID(id), Token: "ebb-" + id, Intent: intent}
+		m.records[intent.Request] = record
+	}
+	return record, nil
+}
+
+// Settle implements actors.Ledger.
+func (m *memory) Settle(context.Context, messages.LaunchID, messages.LaunchOutcome) error { return nil }
+
+// Launches implements actors.Ledger. Nothing was launched before a benchmark.
+func (m *memory) Launches(context.Context, time.Time) ([]messages.LaunchRecord, error) {
+	return nil, nil
+}
+
+// Publish implements actors.Publisher.
+func (m *memory) Publish(_ context.Context, events []messages.Recorded) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events += len(events)
+	return nil
+}
+
+func offering() messages.Offering {
+	return messages.Offering{
+		Market: messages.OnDemand, InstanceType: "g5.xlarge", Zone: "us-east-1a", Subnet: "subnet-0123456789abcdef0",
+	}
+}

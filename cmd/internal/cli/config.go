@@ -1,0 +1,271 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/cmd/internal/config"
+)
+
+func (i *invocation) configCommand() *cobra.Command {
+	return group("config", "Check, import and export configurations",
+		i.checkCommand(), i.importCommand(), i.exportCommand())
+}
+
+func (i *invocation) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Say everything that is wrong with configurations",
+		Long: "Read configurations as `ebb run` does, environment included, and say everything\n" +
+			"that is wrong with them. Nothing is called and nothing is launched.",
+		Args: files(1, math.MaxInt),
+		RunE: i.does(func(_ *cobra.Command, args []string) error {
+			problems, bad := 0, 0
+			for _, path := range args {
+				f, lines := i.check(path)
+				if len(lines) == 0 {
+					fmt.Fprintf(i.Stdout, "%s: ok, %s\n", path, summary(f))
+					continue
+				}
+				bad++
+				problems += len(lines)
+				for _, line := range lines {
+					fmt.Fprintln(i.Stdout, line)
+				}
+			}
+			if bad > 0 {
+				return fmt.Errorf("%s in %d of %s", counted(problems, "problem"), bad, counted(len(args), "file"))
+			}
+			return nil
+		}),
+	}
+}
+
+// files checks how many files are named.
+func files(least, most int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usagef("no configuration file is named; write its path, such as ebb.yaml")
+		case len(args) > most:
+			return usagef("%d files are named and one is read: %s", len(args), strings.Join(args, ", "))
+		}
+		return nil
+	}
+}
+
+// check is a configuration, or a line for each of its problems.
+func (i *invocation) check(path string) (config.File, []string) {
+	f, err := config.Load(config.Source{Path: path, Environ: i.Environ})
+	if problems, ok := errors.AsType[config.Errors](err); ok {
+		lines := make([]string, 0, len(problems))
+		for _, p := range problems {
+			lines = append(lines, p.String())
+		}
+		return config.File{}, lines
+	}
+	if err != nil {
+		return config.File{}, []string{path + ": " + err.Error()}
+	}
+	var lines []string
+	for _, a := range f.Autoscalers {
+		if _, err := app.Translate(a); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				lines = append(lines, path+": "+strings.TrimRight(line, "\n"))
+			}
+		}
+	}
+	return f, lines
+}
+
+// summary counts what is in a configuration.
+func summary(f config.File) string {
+	resources, queues := 0, 0
+	for _, a := range f.Autoscalers {
+		resources += len(a.Resources)
+		queues += len(a.Queues)
+	}
+	return strings.Join([]string{counted(len(f.Autoscalers), "autoscaler"), counted(resources, "resource type"), counted(queues, "queue")}, ", ")
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func (i *invocation) importCommand() *cobra.Command {
+	var from, format, output string
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Turn a configuration of ClearML's autoscaler into one of ebb",
+		Long: "Turn a configuration of ClearML's AWS autoscaler (the wizard's aws_autoscaler.yaml,\n" +
+			"the application's JSON, a vault's auto_scaler.v1 section) into one of ebb.\n\n" +
+			"What was not taken over or is still to be filled in is on standard error. The\n" +
+			"credentials in FILE are written as they are, so that the result works: keep it\n" +
+			"private, or better, replace them by ${ENV:NAME} or ${FILE:/path}.",
+		Args: files(1, 1),
+	}
+	c.Flags().StringVar(&from, "from", "", "format of FILE: yaml, json or hocon; found out when not given")
+	formatFlag(c, &format)
+	outputFlag(c, &output)
+	c.RunE = i.does(func(_ *cobra.Command, args []string) error {
+		to, err := formatOf(format)
+		if err != nil {
+			return err
+		}
+		switch from {
+		case "", "yaml", "json", "hocon":
+		default:
+			return usagef("--from %q is not a format; write yaml, json or hocon", from)
+		}
+		data, err := i.read(args[0])
+		if err != nil {
+			return err
+		}
+		f, notes, err := config.Import(data, from)
+		if err != nil {
+			return fmt.Errorf("import %s: %w", args[0], err)
+		}
+		for _, note := range notes {
+			fmt.Fprintln(i.Stderr, "note: "+note.String())
+		}
+		return i.export(f, to, true, output)
+	})
+	return c
+}
+
+func (i *invocation) exportCommand() *cobra.Command {
+	var format, output string
+	var withSecrets bool
+	c := &cobra.Command{
+		Use:   "export FILE",
+		Short: "Print a configuration with environment and defaults filled in",
+		Long: "Print a configuration as ebb understands it: references and environment\n" +
+			"resolved, defaults filled in. Secrets are left out unless asked for.",
+		Args: files(1, 1),
+	}
+	formatFlag(c, &format)
+	outputFlag(c, &output)
+	c.Flags().BoolVar(&withSecrets, "with-secrets", false, "write secrets too")
+	c.RunE = i.does(func(_ *cobra.Command, args []string) error {
+		to, err := formatOf(format)
+		if err != nil {
+			return err
+		}
+		f, err := config.Load(config.Source{Path: args[0], Environ: i.Environ})
+		if err != nil {
+			return err
+		}
+		return i.export(f, to, withSecrets, output)
+	})
+	return c
+}
+
+func formatFlag(c *cobra.Command, format *string) {
+	c.Flags().StringVar(format, "format", "yaml", "format of the output: yaml or json")
+}
+
+func outputFlag(c *cobra.Command, output *string) {
+	c.Flags().StringVarP(output, "output", "o", "", "file to write, which must not exist (its mode will be 0600); default standard output")
+}
+
+func formatOf(name string) (config.Format, error) {
+	switch name {
+	case "yaml":
+		return config.YAML, nil
+	case "json":
+		return config.JSON, nil
+	}
+	return "", usagef("--format %q is not known; write yaml or json", name)
+}
+
+// read reads a file, or standard input for "-".
+func (i *invocation) read(path string) ([]byte, error) {
+	if path == "-" {
+		data, err := io.ReadAll(i.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		return data, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return data, nil
+}
+
+// export writes a configuration and says when that wrote secrets.
+func (i *invocation) export(f config.File, format config.Format, withSecrets bool, output string) error {
+	data, err := config.Export(f, format, withSecrets)
+	if err != nil {
+		return err
+	}
+	secret := ""
+	if withSecrets {
+		holds, err := holdsSecrets(f)
+		if err != nil {
+			return err
+		}
+		if holds {
+			secret = "credentials are written as they are: keep the output private"
+		}
+	}
+	if output == "" {
+		_, err = i.Stdout.Write(data)
+	} else {
+		err = writePrivate(output, data)
+	}
+	if err != nil {
+		return err
+	}
+	if output != "" {
+		fmt.Fprintf(i.Stderr, "note: wrote %s, readable by you alone (mode 0600)\n", output)
+	}
+	if secret != "" {
+		fmt.Fprintln(i.Stderr, "note: "+secret)
+	}
+	return nil
+}
+
+// holdsSecrets says whether an export with secrets shows more than one without.
+func holdsSecrets(f config.File) (bool, error) {
+	with, err := config.Export(f, config.JSON, true)
+	if err != nil {
+		return false, err
+	}
+	without, err := config.Export(f, config.JSON, false)
+	if err != nil {
+		return false, err
+	}
+	return !bytes.Equal(with, without), nil
+}
+
+// writePrivate makes a file that only its owner reads. It never writes over one:
+// that one's mode may let others read.
+func writePrivate(path string, data []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("write %s: it exists already; remove it or name another file", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	if _, err := file.Write(data); err != nil {
+		return errors.Join(fmt.Errorf("write configuration: %w", err), file.Close())
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
+}

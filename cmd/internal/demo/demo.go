@@ -1,0 +1,165 @@
+// Package demo is `ebb demo`: a scripted day of jobs on a fake ClearML server
+// and a fake EC2 region, both real servers on loopback, with the production
+// program in between and the clock running fast.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/ebbscale/ebb/adapters/clock"
+	"github.com/ebbscale/ebb/cmd/internal/app"
+)
+
+const (
+	day          = 24 * time.Hour
+	defaultSpeed = 240
+	// windDown is the share of the time that is kept for the last instances to
+	// go and the program to stop.
+	windDown = 0.9
+	// heartbeat is how often the demo looks whether it is done, in real time.
+	heartbeat = 100 * time.Millisecond
+	// pace is the least real time between two polls, and between two looks of an
+	// agent, so that a fast clock does not become a load test.
+	pace = 60 * time.Millisecond
+)
+
+// Options is what a user may ask of the demo.
+type Options struct {
+	// For is how long the demo may take; zero plays the whole day at Speed.
+	For time.Duration
+	// Speed is how many times faster than life; zero for the default, or for
+	// what lets the day fit into For.
+	Speed float64
+	// Headless prints lines even on a terminal.
+	Headless bool
+	Seed     uint64
+	// Out gets what the user sees, Log what the program logs.
+	Out io.Writer
+	Log zerolog.Logger
+	// Version is the program's.
+	Version string
+}
+
+// plan is an Options with everything decided.
+type plan struct {
+	Options
+	length time.Duration // of the day that is played
+	poll   time.Duration // between two polls, and two looks of an agent
+}
+
+func (o Options) plan() (plan, error) {
+	p := plan{Options: o, length: day}
+	if o.For < 0 || o.Speed < 0 {
+		return plan{}, errors.New("--for and --speed must not be negative")
+	}
+	if p.Speed == 0 {
+		p.Speed = max(defaultSpeed, day.Seconds()/windDown/max(o.For.Seconds(), day.Seconds()/windDown/defaultSpeed))
+	}
+	if o.For > 0 {
+		p.length = min(day, time.Duration(float64(o.For)*windDown*p.Speed))
+	}
+	if p.length < 20*time.Minute {
+		return plan{}, fmt.Errorf("--for %s at --speed %g plays %s of a day, too little to start and end an instance: take more of either",
+			o.For, p.Speed, p.length.Round(time.Second))
+	}
+	p.poll = max(15*time.Second, time.Duration(p.Speed*float64(pace))).Round(time.Second)
+	return p, nil
+}
+
+// ErrIncomplete says that the demo did not end as it should: not every job
+// ran, something is left running, or a law was broken. The summary says what.
+var ErrIncomplete = errors.New("the demo did not end as it should")
+
+// Run plays the demo and prints a summary. It returns nil only if every job
+// ran, nothing is left running and no law was broken.
+func Run(ctx context.Context, options Options) error {
+	p, err := options.plan()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "ebb-demo-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the demo: %w", err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory, and nobody to tell
+	if p.For > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.For)
+		defer cancel()
+	}
+	return p.play(ctx, dir)
+}
+
+// play starts the region and the program, lets the day pass, and sums up.
+func (p plan) play(ctx context.Context, dir string) error {
+	now := clock.Scaled(time.Date(2026, time.March, 2, 8, 0, 0, 0, time.UTC), p.Speed)
+	r, err := newRegion(ctx, now, p.Seed, p.poll, p.Log)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	file, err := write(dir, r, p.poll.String(), p.Log.GetLevel().String())
+	if err != nil {
+		return err
+	}
+	process, err := app.Start(ctx, app.Options{File: file, Version: p.Version, Log: p.Log, Clock: now})
+	if err != nil {
+		return err
+	}
+	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2))) //nolint:gosec // a demo's dice
+	board := newBoard(now, file, len(jobs))
+	screen := p.screen(board)
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	watched := make(chan error, 1)
+	go func() { watched <- watch(watching, process.Bus(), board, screen) }()
+
+	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life; events: nats sub -s %s 'ebb.v1.>'\n",
+		len(jobs), p.length.Round(time.Minute), p.Speed, process.URL())
+	err = screen.during(ctx, func(ctx context.Context) error { return r.live(ctx, jobs, board) })
+	stopErr := process.Stop()
+	stopWatching()
+	<-watched
+	sum := summarize(r, file, jobs, board)
+	sum.print(p.Out)
+	switch {
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+		return err
+	case stopErr != nil:
+		return stopErr
+	case !sum.good():
+		return ErrIncomplete
+	}
+	return nil
+}
+
+// live enqueues the jobs as the day goes, and returns when all have run, no
+// instance is left, and the program has noticed.
+func (r *region) live(ctx context.Context, jobs []job, b *board) error {
+	start := r.clock.Now()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for next := 0; ; {
+		for next < len(jobs) && r.clock.Now().Sub(start) >= jobs[next].at {
+			if err := r.enqueue(jobs[next]); err != nil {
+				return err
+			}
+			next++
+		}
+		if next == len(jobs) && r.completed() == len(jobs) && r.alive() == 0 && b.empty() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-beat.C:
+		}
+	}
+}
