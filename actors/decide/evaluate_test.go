@@ -115,6 +115,24 @@ func TestChoiceMovesOn(t *testing.T) {
 	}
 }
 
+// Only as many tasks move on as there are to move.
+func TestChoiceMovesOnAsFarAsItGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.resource("a", 3, messages.Capacity{})
+	w.resource("b", 5, messages.Capacity{})
+	w.queue("wide", 1, "a", "b")
+	w.queue("narrow", 2, "a")
+	w.queue("last", 3, "a")
+	plan := w.evaluate()
+	if got, want := counts(plan), (map[messages.ResourceName]int{"a": 3, "b": 1}); !reflect.DeepEqual(got, want) {
+		t.Errorf("launches %v, want %v", got, want)
+	}
+	if got := plan.Verdicts[2]; got.Launching != 1 || got.Unmet != 2 {
+		t.Errorf("verdict %+v, want one launching and two unmet", got)
+	}
+}
+
 // The verdict on a queue speaks of its own resource types: what is launched for
 // a queue can serve it.
 func TestVerdictNamesWhoIsLaunchedFor(t *testing.T) {

@@ -137,7 +137,7 @@ func (p *Process) openBus(ctx context.Context, options Options) error {
 // assemble makes the adapters of one autoscaler.
 func (p *Process) assemble(ctx context.Context, options Options, t Translated) (actors.Config, error) {
 	log := options.Log.With().Str("autoscaler", string(t.Name)).Logger()
-	seed := uint64(options.Clock.Now().UnixNano()) //nolint:gosec // any number serves
+	seed := uint64(options.Clock.Now().UnixNano())
 	t.ClearML.Clock, t.ClearML.Log = options.Clock, log
 	t.ClearML.Rand = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // jitter, not secrets
 	tracker, err := clearml.New(t.ClearML)

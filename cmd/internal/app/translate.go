@@ -1,3 +1,5 @@
+// Package app puts a process together: it turns the configuration into what the
+// adapters and actors take, makes them, and starts and stops them in order.
 package app
 
 import (

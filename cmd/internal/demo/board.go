@@ -15,7 +15,7 @@ import (
 )
 
 // lastLines is how many events the board remembers for the screen.
-const lastLines = 12
+const lastLines = 40
 
 // board is the state of the autoscaler as anybody can know it who listens to
 // its events, and to nothing else.

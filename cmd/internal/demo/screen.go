@@ -59,8 +59,9 @@ func (s *screen) during(ctx context.Context, work func(context.Context) error) e
 
 // view is the bubbletea model of the board.
 type view struct {
-	board *board
-	width int
+	board  *board
+	width  int
+	height int
 }
 
 type frame struct{}
@@ -78,7 +79,7 @@ func (v view) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 			return v, tea.Quit
 		}
 	case tea.WindowSizeMsg:
-		v.width = m.Width
+		v.width, v.height = m.Width, m.Height
 	case frame:
 		return v, nextFrame()
 	}
@@ -89,7 +90,7 @@ func (v view) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 func (v view) View() string {
 	v.board.mu.Lock()
 	defer v.board.mu.Unlock()
-	return v.board.draw(max(60, v.width))
+	return v.board.draw(max(60, v.width), max(24, v.height))
 }
 
 // colors of the phases: what costs without working stands out.
@@ -100,8 +101,9 @@ func paint(phase string) lipgloss.Style {
 	return lipgloss.NewStyle().Foreground(lipgloss.Color(color))
 }
 
-// draw renders the board; the caller holds the lock.
-func (b *board) draw(width int) string {
+// draw renders the board, with as many of the last events as fit; the caller
+// holds the lock.
+func (b *board) draw(width, height int) string {
 	bold, dim := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true)
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s  %s   %d jobs   %d events   %s\n\n", bold.Render("ebb demo"),
@@ -120,7 +122,8 @@ func (b *board) draw(width int) string {
 			paint(i.phase).Render(fmt.Sprintf("%-12s", i.phase)), b.clock.Now().Sub(i.since).Round(time.Second), clip(i.task, width-58))
 	}
 	fmt.Fprintf(&text, "\n%s\n", bold.Render("EVENTS"))
-	for _, line := range b.lines {
+	fitting := max(0, height-strings.Count(text.String(), "\n")-1)
+	for _, line := range b.lines[max(0, len(b.lines)-fitting):] {
 		fmt.Fprintf(&text, "%s\n", dim.Render(clip(line, width-1)))
 	}
 	return text.String()
