@@ -117,12 +117,11 @@ func (p plan) play(ctx context.Context, dir string) error {
 	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2))) //nolint:gosec // a demo's dice
 	board := newBoard(now, file, len(jobs))
 	screen := p.screen(board)
+	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life; events: nats sub -s %s 'ebb.v1.>'\n",
+		len(jobs), p.length.Round(time.Minute), p.Speed, process.URL())
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)
 	go func() { watched <- watch(watching, process.Bus(), board, screen) }()
-
-	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life; events: nats sub -s %s 'ebb.v1.>'\n",
-		len(jobs), p.length.Round(time.Minute), p.Speed, process.URL())
 	err = screen.during(ctx, func(ctx context.Context) error { return r.live(ctx, jobs, board) })
 	stopErr := process.Stop()
 	stopWatching()
