@@ -17,8 +17,9 @@ const roundPatience = 5 * time.Second
 // autoscaler runs the evaluations of one configuration: it gathers what is
 // demanded and what there is, asks the core, and hands out what it says.
 type autoscaler struct {
-	env *env
-	cfg Config
+	env    *env
+	cfg    Config
+	outbox *outbox
 
 	recorder, provisioner, observer, inventory *actor.PID
 
@@ -54,7 +55,7 @@ func (a *autoscaler) Receive(ctx actor.Context) {
 		case a.round != nil && m.name == "round" && a.round.patience.heeds(m):
 			a.evaluate(ctx)
 		case a.stop != nil && m.name == "stop" && a.stop.patience.heeds(m):
-			a.wrapUp(ctx)
+			a.outOfPatience(ctx)
 		}
 	default:
 		a.env.unhandled(ctx)
@@ -105,9 +106,9 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	if text == nil {
 		text = func(r messages.Recorded) string { return r.Event.Kind() }
 	}
-	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) } //nolint:gosec // jitter, not secrets
+	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) }
 	a.recorder = a.env.spawn(ctx, "recorder", func() actor.Actor {
-		return &recorder{env: a.env, publisher: a.cfg.Publisher, text: text, rand: draws(1)}
+		return &recorder{env: a.env, publisher: a.cfg.Publisher, text: text, rand: draws(1), outbox: a.outbox}
 	})
 	a.provisioner = a.env.spawn(ctx, "provisioner", func() actor.Actor {
 		return &provisioner{env: a.env, ec2: a.cfg.EC2, ledger: a.cfg.Ledger, rand: draws(2)}
@@ -134,6 +135,7 @@ func (a *autoscaler) begin(ctx actor.Context) {
 		a.hire(ctx, resource)
 	}
 	a.record(ctx, messages.AutoscalerStarted{Version: a.cfg.Version, Queues: names, Resources: a.resourceNames()})
+	ctx.Send(ctx.Parent(), autoscalerBegan{name: a.cfg.Name})
 }
 
 // hire starts the actor of a resource type.
@@ -157,10 +159,10 @@ func (a *autoscaler) resourceNames() []messages.ResourceName {
 
 // clearmlObserved begins an evaluation with a new snapshot.
 func (a *autoscaler) clearmlObserved(ctx actor.Context, snapshot messages.ClearMLSnapshot) {
-	a.snapshot = snapshot
-	if a.stop != nil {
+	if a.stop != nil || snapshot.At.Before(a.snapshot.At) {
 		return
 	}
+	a.snapshot = snapshot
 	a.logPoll(snapshot)
 	a.startRound(ctx)
 	states := make(map[messages.QueueName]messages.QueueState, len(snapshot.Queues))

@@ -20,8 +20,10 @@ const (
 	// checkAgain how long to wait before asking again.
 	checkPatience = 2 * time.Minute
 	checkAgain    = time.Minute
-	// condemnedPatience is how long the end of an instance may take to show
-	// before it is terminated once more.
+	// refusedAgain is how long to wait after EC2 did not terminate an instance.
+	refusedAgain = 15 * time.Second
+	// condemnedPatience is how long the answer of EC2 may take, and then the end
+	// of an instance to show, before it is terminated once more.
 	condemnedPatience = 2 * time.Minute
 )
 
@@ -37,6 +39,7 @@ const (
 	stageChecking    stage = "checking"    // on its way out: the tasks API is being asked
 	stageDoomed      stage = "doomed"      // its worker is missing, but nobody could say that it has no task
 	stageTerminating stage = "terminating" // EC2 is being told
+	stageRefused     stage = "refused"     // EC2 could not be told; all is checked again
 	stageCondemned   stage = "condemned"   // EC2 said yes; its end must show
 )
 
@@ -57,6 +60,7 @@ type instance struct {
 	leaving  []messages.Reason // why it is on its way out; nil when it is not
 	doomed   bool              // leaving because its worker is missing, not because it is idle
 	shutdown bool              // leaving because the autoscaler stops
+	forced   bool              // leaving whatever its worker does
 	deadline alarm
 }
 
@@ -105,7 +109,7 @@ func (i *instance) sighted(ctx actor.Context, m messages.InstanceSighted) {
 	switch i.stage {
 	case stageTerminating, stageCondemned:
 		return // EC2 has been told; there is no way back
-	case stageChecking, stageDoomed:
+	case stageChecking, stageDoomed, stageRefused:
 		if m.Phase == messages.PhaseBusy || (i.doomed && m.Phase == messages.PhaseIdle) {
 			i.retain(ctx, messages.Reason{
 				Code: messages.ReasonTookWork, Subject: string(m.Task), Detail: "its worker is alive after all",
@@ -178,11 +182,11 @@ func (i *instance) overdue(ctx actor.Context) {
 			Code: messages.ReasonWorkerVanished, Limit: int64(vanishPatience.Seconds()),
 			Detail: fmt.Sprintf("its worker has given no sign of life for %s", vanishPatience),
 		})
-	case stageDoomed:
-		i.check(ctx)
+	case stageDoomed, stageRefused, stageTerminating:
+		i.leave(ctx)
 	case stageChecking:
 		i.checked(ctx, messages.WorkerChecked{Failure: &messages.Failure{Class: messages.ClassTransient, Message: "no answer in time"}})
-	case stageTerminating, stageCondemned:
+	case stageCondemned:
 		i.terminate(ctx)
 	case stageNew, stageBusy:
 	}
@@ -200,17 +204,23 @@ func (i *instance) drain(ctx actor.Context, m messages.DrainInstance) {
 	if i.stage == stageTerminating || i.stage == stageCondemned {
 		return
 	}
-	i.leaving, i.doomed = m.Reasons, false
+	i.leaving, i.doomed, i.forced = m.Reasons, false, m.Force
 	i.shutdown = len(m.Reasons) > 0 && m.Reasons[0].Code == messages.ReasonShutdown
 	i.record(ctx, messages.InstanceDraining{Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: m.Reasons})
-	if m.Force {
-		i.terminate(ctx)
-		return
-	}
-	if i.stage == stageNew || i.sight.Phase == messages.PhaseBusy {
+	if !m.Force && (i.stage == stageNew || i.sight.Phase == messages.PhaseBusy) {
 		i.retain(ctx, messages.Reason{
 			Code: messages.ReasonTookWork, Subject: string(i.sight.Task), Detail: "its worker is running a task",
 		})
+		return
+	}
+	i.leave(ctx)
+}
+
+// leave begins the way out, or begins it again after something went wrong: what
+// was known of the worker may be old.
+func (i *instance) leave(ctx actor.Context) {
+	if i.forced {
+		i.terminate(ctx)
 		return
 	}
 	i.check(ctx)
@@ -255,7 +265,7 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 
 // retain calls the way out off.
 func (i *instance) retain(ctx actor.Context, reason messages.Reason) {
-	i.leaving, i.doomed, i.shutdown = nil, false, false
+	i.leaving, i.doomed, i.shutdown, i.forced = nil, false, false, false
 	i.record(ctx, messages.InstanceKept{
 		Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: []messages.Reason{reason},
 	})
@@ -280,9 +290,10 @@ func (i *instance) terminated(ctx actor.Context, m messages.TerminationSettled) 
 		return
 	}
 	if m.Failure != nil {
-		i.env.log.Error().Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
-			Msg("EC2 does not terminate the instance; asked again later")
-		i.arm(ctx, condemnedPatience)
+		i.env.log.Warn().Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
+			Msg("EC2 did not terminate the instance; asked again later")
+		i.stage = stageRefused
+		i.arm(ctx, refusedAgain)
 		return
 	}
 	i.stage = stageCondemned

@@ -62,11 +62,12 @@ func (i *inventory) on(ctx actor.Context, message messages.InventoryMessage) {
 		}
 		i.list(ctx)
 	case messages.HurryListing:
-		until := i.env.clock.Now().Add(m.For)
-		if until.After(i.hurry) {
+		now := i.env.clock.Now()
+		hurrying := now.Before(i.hurry)
+		if until := now.Add(m.For); until.After(i.hurry) {
 			i.hurry = until
 		}
-		if !i.listing {
+		if !i.listing && !hurrying { // else it comes soon: to set it again would put it off
 			i.schedule(ctx)
 		}
 	}

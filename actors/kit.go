@@ -20,6 +20,7 @@ type env struct {
 	clock      Clock
 	runner     Runner
 	dispatcher actor.Dispatcher
+	middleware []actor.ReceiverMiddleware
 	log        zerolog.Logger
 	// lives numbers the incarnations of actors, so that ids made by one are
 	// never made again by its successor.
@@ -36,7 +37,7 @@ func (e *env) life() string {
 func (e *env) spawn(ctx actor.SpawnerContext, name string, producer actor.Producer) *actor.PID {
 	options := []actor.PropsOption{
 		actor.WithSupervisor(&supervision{clock: e.clock, log: e.log, failures: map[string]*lapses{}}),
-		actor.WithReceiverMiddleware(e.guardEnd),
+		actor.WithReceiverMiddleware(append([]actor.ReceiverMiddleware{e.guardEnd}, e.middleware...)...),
 	}
 	if e.dispatcher != nil {
 		options = append(options, actor.WithDispatcher(e.dispatcher))
@@ -76,7 +77,7 @@ func (e *env) pipe(ctx actor.Context, timeout time.Duration, call func(context.C
 // unhandled says that an actor got what it does not know: a bug.
 func (e *env) unhandled(ctx actor.Context) {
 	switch ctx.Message().(type) {
-	case actor.SystemMessage, actor.AutoReceiveMessage:
+	case actor.SystemMessage, actor.AutoReceiveMessage, *actor.DeadLetterResponse:
 		return
 	}
 	e.log.Error().Str("actor", ctx.Self().GetId()).Type("message", ctx.Message()).Msg("unhandled message")
@@ -100,7 +101,7 @@ func (a *alarm) set(e *env, ctx actor.Context, name string, d time.Duration) {
 	a.stop = e.after(ctx, d, rang{name: name, gen: a.gen})
 }
 
-// cancel forgets the setting; an alarm that was never set may be cancelled.
+// cancel forgets the setting; an alarm that was never set may be canceled.
 func (a *alarm) cancel() {
 	if a.stop != nil {
 		a.stop()
@@ -143,6 +144,8 @@ const (
 )
 
 // HandleFailure implements actor.SupervisorStrategy.
+//
+//nolint:revive // proto.actor's signature
 func (s *supervision) HandleFailure(
 	_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any,
 ) {

@@ -27,10 +27,14 @@ type launchOp struct {
 	outcome  messages.LaunchOutcome
 	stage    opStage
 	failures int
-	// mismatched is set once EC2 said that the token was used with other
-	// parameters: the configuration changed between two tries.
-	mismatched *messages.Failure
-	wait       alarm
+	// doubtful is set while an earlier try may have launched: its answer never
+	// came. Then a refusal of a later one proves nothing, since EC2 may refuse
+	// before it looks at the token.
+	doubtful bool
+	// refusal is such a refusal, or that the token was used with other
+	// parameters: it counts once every listing must show what was launched.
+	refusal *messages.Failure
+	wait    alarm
 }
 
 // retryLaunch wakes one launch.
@@ -56,9 +60,13 @@ type outcomeWritten struct {
 	err     error
 }
 
-// accept takes a launch on, once.
+// accept takes a launch on, once. One whose end is known already is told again:
+// whoever asks may not have heard it.
 func (p *provisioner) accept(ctx actor.Context, intent messages.LaunchIntent) {
-	if p.launches[intent.Request] != nil {
+	if op := p.launches[intent.Request]; op != nil {
+		if op.stage == opSettling {
+			p.tell(ctx, op, op.result(nil))
+		}
 		return
 	}
 	op := &launchOp{intent: intent, stage: opNew}
@@ -119,8 +127,8 @@ func (p *provisioner) retry(ctx actor.Context, m retryLaunch) {
 	case opIntending:
 		p.intend(ctx, op)
 	case opCalling:
-		if op.mismatched != nil {
-			p.refused(ctx, op, op.mismatched)
+		if op.refusal != nil {
+			p.refused(ctx, op, op.refusal)
 			return
 		}
 		p.queue = append(p.queue, m.request)
@@ -135,6 +143,10 @@ func (p *provisioner) retry(ctx actor.Context, m retryLaunch) {
 func (p *provisioner) drive(ctx actor.Context) {
 	for p.lanes < launchLanes && len(p.queue) > 0 && !p.launchAt.pending() {
 		op := p.launches[p.queue[0]]
+		if op == nil || op.stage != opCalling { // settled by the answer to a call of an earlier life
+			p.queue = p.queue[1:]
+			continue
+		}
 		now := p.env.clock.Now()
 		requests, wait := p.requests.Take(now, 1)
 		if wait == 0 {
@@ -181,15 +193,17 @@ func (p *provisioner) launchCalled(ctx actor.Context, m launchCalled) {
 			op.outcome.Instances = append(op.outcome.Instances, launched.ID)
 		}
 		p.settled(ctx, op, m.instances)
-	case failure.Definitive():
-		p.refused(ctx, op, failure)
-	case failure.Class == messages.ClassTokenMismatch:
+	case failure.Class == messages.ClassTokenMismatch,
+		failure.Definitive() && op.doubtful && failure.Class != messages.ClassTokenSpent:
 		// The instances may exist, launched by the earlier request. They are
 		// counted as in flight until any listing must show them; then they are
 		// adopted by their tags.
-		op.mismatched = failure
+		op.refusal = failure
 		p.wake(ctx, op, decide.SettleTime)
+	case failure.Definitive():
+		p.refused(ctx, op, failure)
 	default:
+		op.doubtful = op.doubtful || failure.Class != messages.ClassThrottled
 		p.env.log.Warn().Str("launch", string(op.record.Launch)).Str("failure", failure.Error()).
 			Msg("launch has no definitive answer; the same request is sent again")
 		if failure.Class == messages.ClassThrottled {
@@ -210,7 +224,21 @@ func (p *provisioner) refused(ctx actor.Context, op *launchOp, failure *messages
 // ends in between, the ledger still says "intended", the same request is sent
 // again, and EC2 answers the same instances.
 func (p *provisioner) settled(ctx actor.Context, op *launchOp, instances []messages.Instance) {
-	if instances == nil { // known by their ids only: from the ledger
+	p.tell(ctx, op, op.result(instances))
+	op.record.Outcome = op.outcome
+	if op.record.Settled {
+		delete(p.launches, op.intent.Request)
+		return
+	}
+	op.record.Settled, op.stage, op.failures = true, opSettling, 0
+	p.remember(op.record)
+	p.write(ctx, op)
+}
+
+// result is the end of a launch for its resource type. Without instances from an
+// answer of EC2 those of the outcome are told by their ids.
+func (op *launchOp) result(instances []messages.Instance) messages.LaunchSettled {
+	if instances == nil {
 		for _, id := range op.outcome.Instances {
 			instances = append(instances, messages.Instance{
 				ID: id, Resource: op.intent.Resource, Launch: op.record.Launch, Token: op.record.Token,
@@ -218,18 +246,10 @@ func (p *provisioner) settled(ctx actor.Context, op *launchOp, instances []messa
 			})
 		}
 	}
-	p.tell(ctx, op, messages.LaunchSettled{
+	return messages.LaunchSettled{
 		Request: op.intent.Request, Launch: op.record.Launch, Offering: op.intent.Offering, Count: op.intent.Count,
 		Instances: instances, Failure: op.outcome.Failure,
-	})
-	op.record.Outcome = op.outcome
-	p.recent = append(p.recent, op.record)
-	if op.record.Settled {
-		delete(p.launches, op.intent.Request)
-		return
 	}
-	op.record.Settled, op.stage, op.failures = true, opSettling, 0
-	p.write(ctx, op)
 }
 
 func (p *provisioner) write(ctx actor.Context, op *launchOp) {

@@ -24,6 +24,7 @@ type member struct {
 	order     messages.DrainInstance // while draining
 	doomed    bool
 	condemned bool
+	late      bool // its end showed before the answer to its termination came
 	absence   decide.Absence
 }
 
@@ -57,7 +58,7 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 	m := r.members[id]
 	reasons := m.order.Reasons
 	switch {
-	case m.condemned:
+	case m.condemned, len(reasons) > 0 && strings.Contains(state.StateReason, "User"):
 	case strings.Contains(state.StateReason, "Spot"):
 		reasons = []messages.Reason{{Code: messages.ReasonInterrupted, Detail: state.StateReason}}
 	default:
@@ -82,16 +83,25 @@ func (r *resource) fleetListed(ctx actor.Context, listing messages.FleetListed) 
 		return
 	}
 	r.listed = true
-	shown := make(map[messages.InstanceID]bool, len(listing.Instances))
-	unsettled := len(r.launching) > 0
+	unsettled := r.compareShown(ctx, listing)
+	unsettled = r.compareAbsent(ctx, listing) || unsettled
+	if unsettled || len(r.launching) > 0 {
+		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
+	}
+}
+
+// compareShown goes over the instances of a listing: unknown ones are adopted,
+// ended ones leave. unsettled says that some are about to change.
+func (r *resource) compareShown(ctx actor.Context, listing messages.FleetListed) (unsettled bool) {
 	slices.SortFunc(listing.Instances, func(a, b messages.Instance) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	for _, found := range listing.Instances {
-		shown[found.ID] = true
 		m := r.members[found.ID]
 		switch {
 		case m == nil && (found.State.Ending() || r.awaited(found)):
 		case m == nil:
 			r.adopt(ctx, found)
+		case found.State.Ending() && (m.draining || m.doomed) && !m.condemned && !m.late:
+			m.late, unsettled = true, true // the reasons are on their way
 		case found.State.Ending():
 			r.leave(ctx, found.ID, found)
 		default:
@@ -100,19 +110,29 @@ func (r *resource) fleetListed(ctx actor.Context, listing messages.FleetListed) 
 			r.update(ctx, m, found)
 		}
 	}
+	return unsettled
+}
+
+// compareAbsent goes over the members that a listing does not show; those that
+// are missing for good leave. unsettled says that some may only be late.
+func (r *resource) compareAbsent(ctx actor.Context, listing messages.FleetListed) (unsettled bool) {
+	shown := make(map[messages.InstanceID]bool, len(listing.Instances))
+	for _, found := range listing.Instances {
+		shown[found.ID] = true
+	}
 	for _, id := range slices.Clone(r.order) {
-		if m := r.members[id]; !shown[id] {
-			var gone bool
-			if m.absence, gone = m.absence.Absent(listing.At, m.instance.LaunchedAt); gone {
-				r.leave(ctx, id, messages.Instance{StateReason: "not in EC2's listings any more"})
-				continue
-			}
-			unsettled = true
+		if shown[id] {
+			continue
 		}
+		m := r.members[id]
+		var gone bool
+		if m.absence, gone = m.absence.Absent(listing.At, m.instance.LaunchedAt); gone {
+			r.leave(ctx, id, messages.Instance{StateReason: "not in EC2's listings any more"})
+			continue
+		}
+		unsettled = true
 	}
-	if unsettled {
-		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
-	}
+	return unsettled
 }
 
 // awaited says whether an instance belongs to a launch that has not settled:
@@ -120,6 +140,7 @@ func (r *resource) fleetListed(ctx actor.Context, listing messages.FleetListed) 
 func (r *resource) awaited(found messages.Instance) bool {
 	for _, flight := range r.launching {
 		if flight.launch != "" && flight.launch == found.Launch {
+			flight.shown = append(flight.shown, found)
 			return true
 		}
 	}
@@ -214,35 +235,40 @@ func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messag
 
 // onInstance handles what instance actors say. One of an instance that has
 // left meanwhile is not heard.
-func (r *resource) onInstance(ctx actor.Context, message messages.ResourceMessage) {
+func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message messages.ResourceMessage) {
+	m := r.members[id]
+	if m == nil {
+		return
+	}
 	switch said := message.(type) {
 	case messages.InstanceStarted:
-		if m := r.members[said.Instance]; m != nil {
-			r.sight(ctx, m)
-			if m.draining {
-				ctx.Send(m.pid, m.order)
-			}
+		m.doomed = false // it finds out again
+		r.sight(ctx, m)
+		if m.draining {
+			ctx.Send(m.pid, m.order)
 		}
 	case messages.InstanceExpired:
-		if m := r.members[said.Instance]; m != nil && m.phase == messages.PhaseIdle && !m.expired {
+		if m.phase == messages.PhaseIdle && !m.expired {
 			m.expired = true
 			ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 		}
 	case messages.InstanceRetained:
-		if m := r.members[said.Instance]; m != nil && !m.condemned {
-			m.draining, m.order, m.doomed, m.expired = false, messages.DrainInstance{}, false, false
-			if m.phase == messages.PhaseIdle && said.IdleSince.After(m.idleSince) {
-				m.idleSince = said.IdleSince
-			}
-		}
+		r.retained(m, said)
 	case messages.InstanceDoomed:
-		if m := r.members[said.Instance]; m != nil {
-			m.doomed = true
-		}
+		m.doomed = true
 	case messages.InstanceCondemned:
-		if m := r.members[said.Instance]; m != nil {
-			m.condemned, m.order.Reasons = true, said.Reasons
-			ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
-		}
+		m.condemned, m.order.Reasons = true, said.Reasons
+		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
+	}
+}
+
+// retained takes an instance back among those that may be counted on.
+func (r *resource) retained(m *member, said messages.InstanceRetained) {
+	if m.condemned {
+		return
+	}
+	m.draining, m.order, m.doomed, m.expired = false, messages.DrainInstance{}, false, false
+	if m.phase == messages.PhaseIdle && said.IdleSince.After(m.idleSince) {
+		m.idleSince = said.IdleSince
 	}
 }

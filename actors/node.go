@@ -24,6 +24,9 @@ type Seams struct {
 	Runner Runner
 	// Dispatcher runs mailboxes; nil takes proto.actor's, on goroutines.
 	Dispatcher actor.Dispatcher
+	// Middleware is put around the Receive of every actor, the first outermost;
+	// a panic in it is that actor's. Production has none.
+	Middleware []actor.ReceiverMiddleware
 	Log        zerolog.Logger
 }
 
@@ -35,8 +38,8 @@ func StartNode(seams Seams, configs []Config) *Node {
 		ended: make(chan messages.AutoscalerEnded, len(configs)),
 	}
 	base := &env{
-		clock: seams.Clock, runner: seams.Runner, dispatcher: seams.Dispatcher, log: seams.Log,
-		lives: new(atomic.Uint64),
+		clock: seams.Clock, runner: seams.Runner, dispatcher: seams.Dispatcher,
+		middleware: seams.Middleware, log: seams.Log, lives: new(atomic.Uint64),
 	}
 	strategy := &supervision{clock: seams.Clock, log: seams.Log, failures: map[string]*lapses{}}
 	root := node.system.Root.Copy().WithGuardian(strategy)
@@ -67,12 +70,17 @@ type stopAll struct {
 	patience time.Duration
 }
 
+// autoscalerBegan is sent by an autoscaler whenever it begins: one that failed
+// while it was stopping has to be told again.
+type autoscalerBegan struct{ name messages.AutoscalerName }
+
 // nodeActor is the root: it starts the autoscalers and passes on their ends.
 type nodeActor struct {
 	base    *env
 	configs []Config
 	ended   chan<- messages.AutoscalerEnded
 	pids    map[messages.AutoscalerName]*actor.PID
+	stop    *stopAll // set once told
 	done    map[messages.AutoscalerName]bool
 }
 
@@ -82,8 +90,13 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		n.begin(ctx)
 	case stopAll:
+		n.stop = &m
 		for _, cfg := range n.configs {
-			ctx.Request(n.pids[cfg.Name], messages.StopAutoscaler{OnShutdown: m.modes[cfg.Name], Patience: m.patience})
+			n.stopOne(ctx, cfg.Name)
+		}
+	case autoscalerBegan:
+		if n.stop != nil {
+			n.stopOne(ctx, m.name)
 		}
 	case messages.AutoscalerEnded:
 		if n.done[m.Autoscaler] {
@@ -97,6 +110,10 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 	}
 }
 
+func (n *nodeActor) stopOne(ctx actor.Context, name messages.AutoscalerName) {
+	ctx.Request(n.pids[name], messages.StopAutoscaler{OnShutdown: n.stop.modes[name], Patience: n.stop.patience})
+}
+
 func (n *nodeActor) begin(ctx actor.Context) {
 	n.pids = make(map[messages.AutoscalerName]*actor.PID)
 	n.done = make(map[messages.AutoscalerName]bool)
@@ -104,8 +121,9 @@ func (n *nodeActor) begin(ctx actor.Context) {
 		own := *n.base
 		own.name = cfg.Name
 		own.log = n.base.log.With().Str("autoscaler", string(cfg.Name)).Logger()
+		box := new(outbox)
 		n.pids[cfg.Name] = own.spawn(ctx, "autoscaler-"+string(cfg.Name), func() actor.Actor {
-			return &autoscaler{env: &own, cfg: cfg}
+			return &autoscaler{env: &own, cfg: cfg, outbox: box}
 		})
 	}
 }

@@ -89,12 +89,14 @@ func (o *observer) Receive(ctx actor.Context) {
 }
 
 func (o *observer) on(ctx actor.Context, message messages.ObserverMessage) {
-	switch m := message.(type) {
-	case messages.CheckWorker:
-		o.asked = append(o.asked, question{CheckWorker: m, by: ctx.Sender()})
-		if !o.asking && !o.gathered.pending() {
-			o.gathered.set(o.env, ctx, "gathered", checkWindow)
-		}
+	check, ok := message.(messages.CheckWorker)
+	if !ok {
+		o.env.unhandled(ctx)
+		return
+	}
+	o.asked = append(o.asked, question{CheckWorker: check, by: ctx.Sender()})
+	if !o.asking && !o.gathered.pending() {
+		o.gathered.set(o.env, ctx, "gathered", checkWindow)
 	}
 }
 

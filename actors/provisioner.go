@@ -143,7 +143,7 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 		}
 		p.report(ctx, m.Resource)
 	case messages.TerminateInstance:
-		p.endings.add(m.Instance, ctx.Sender())
+		p.endings.add(m.Instance, ending{asker: ctx.Sender(), at: p.env.clock.Now()})
 		if !p.endings.calling && !p.endings.flush.pending() {
 			p.endings.flush.set(p.env, ctx, "terminate", terminateWindow)
 		}
@@ -169,6 +169,9 @@ func (p *provisioner) readLedger(ctx actor.Context) {
 }
 
 func (p *provisioner) ledgerRead(ctx actor.Context, m ledgerRead) {
+	if p.ready {
+		return // asked for in an earlier life
+	}
 	if m.err != nil {
 		p.failures++
 		wait := p.backoff().Wait(p.failures, p.rand.Float64())
@@ -184,7 +187,7 @@ func (p *provisioner) ledgerRead(ctx actor.Context, m ledgerRead) {
 		}
 		p.env.log.Warn().Str("launch", string(record.Launch)).Str("resource", string(record.Intent.Resource)).
 			Int("count", record.Intent.Count).Msg("a launch of an earlier life has no known end; sent again with its old token")
-		p.launches[record.Intent.Request] = &launchOp{intent: record.Intent, record: record, stage: opCalling}
+		p.launches[record.Intent.Request] = &launchOp{intent: record.Intent, record: record, stage: opCalling, doubtful: true}
 		p.queue = append(p.queue, record.Intent.Request)
 	}
 	for _, resource := range p.asking {
@@ -218,14 +221,19 @@ func (p *provisioner) report(ctx actor.Context, resource messages.ResourceName) 
 		}
 	}
 	slices.SortFunc(report.Pending, func(a, b messages.LaunchIntent) int { return a.At.Compare(b.At) })
-	young := p.env.clock.Now().Add(-decide.SettleTime)
-	p.recent = slices.DeleteFunc(p.recent, func(r messages.LaunchRecord) bool { return r.Outcome.At.Before(young) })
 	for _, record := range p.recent {
 		if record.Intent.Resource == resource {
 			report.Recent = append(report.Recent, record)
 		}
 	}
 	ctx.Send(p.owners[resource], report)
+}
+
+// remember keeps a settled launch for as long as listings may not show it.
+func (p *provisioner) remember(record messages.LaunchRecord) {
+	young := p.env.clock.Now().Add(-decide.SettleTime)
+	p.recent = slices.DeleteFunc(p.recent, func(r messages.LaunchRecord) bool { return r.Outcome.At.Before(young) })
+	p.recent = append(p.recent, record)
 }
 
 func (p *provisioner) backoff() decide.Backoff {

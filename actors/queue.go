@@ -38,7 +38,9 @@ func (q *queue) on(ctx actor.Context, message messages.QueueMessage) {
 		q.polledAt(ctx, m)
 		q.state(ctx, m.Tick)
 	case messages.StateDemand:
-		q.state(ctx, m.Tick)
+		if q.polled { // else nobody knows; silence says so
+			q.state(ctx, m.Tick)
+		}
 	case messages.QueueJudged:
 		q.judged(ctx, m.Verdict)
 	}

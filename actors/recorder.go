@@ -21,6 +21,19 @@ const (
 	publishTimeout = 30 * time.Second
 )
 
+// outbox is what has not reached the bus yet. It outlives the recorder's lives:
+// what happened is not forgotten because a recorder failed.
+type outbox struct {
+	events []messages.Recorded
+	lost   int
+}
+
+// drop removes the events up to and including the one named, if it is there.
+func (o *outbox) drop(last string) {
+	at := slices.IndexFunc(o.events, func(event messages.Recorded) bool { return event.ID == last })
+	o.events = slices.Delete(o.events, 0, at+1)
+}
+
 // recorder numbers events, logs them, and puts them on the bus in order. What
 // the bus does not take now is kept and sent again.
 type recorder struct {
@@ -28,32 +41,36 @@ type recorder struct {
 	publisher Publisher
 	text      func(messages.Recorded) string
 	rand      *rand.Rand
+	outbox    *outbox
 
 	prefix   string
 	count    uint64
-	outbox   []messages.Recorded
-	sending  int // how many of the first in the outbox are on their way
+	sending  string // the last event that is on its way; empty when none is
 	failures int
-	lost     int
 	retry    alarm
 	flusher  *actor.PID
 	deadline alarm
 }
 
-type published struct{ err error }
+// published is the answer of the bus to the events up to last.
+type published struct {
+	last string
+	err  error
+}
 
 // Receive implements actor.Actor.
 func (r *recorder) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.prefix = fmt.Sprintf("%s.%s", r.env.name, r.env.life())
+		r.send(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		r.retry.cancel()
 		r.deadline.cancel()
 	case messages.RecorderMessage:
 		r.on(ctx, m)
 	case published:
-		r.published(ctx, m.err)
+		r.published(ctx, m)
 	case rang:
 		switch {
 		case m.name == "retry" && r.retry.heeds(m):
@@ -72,7 +89,7 @@ func (r *recorder) on(ctx actor.Context, message messages.RecorderMessage) {
 		r.record(ctx, m)
 	case messages.FlushRecords:
 		r.flusher = ctx.Sender()
-		if len(r.outbox) == 0 {
+		if len(r.outbox.events) == 0 {
 			r.flushed(ctx)
 			return
 		}
@@ -86,43 +103,48 @@ func (r *recorder) record(ctx actor.Context, m messages.Record) {
 		ID: fmt.Sprintf("%s.%d", r.prefix, r.count), Autoscaler: r.env.name, At: m.At, Event: m.Event,
 	}
 	r.env.log.Info().Str("event", m.Event.Kind()).Interface("data", m.Event).Msg(r.text(recorded))
-	if len(r.outbox) >= outboxMax {
-		r.lost++
-		r.env.log.Error().Int("lost", r.lost).Str("id", recorded.ID).Msg("event not kept: the bus has been down for too long")
+	if len(r.outbox.events) >= outboxMax {
+		r.outbox.lost++
+		r.env.log.Error().Int("lost", r.outbox.lost).Str("id", recorded.ID).Msg("event not kept: the bus has been down for too long")
 		return
 	}
-	r.outbox = append(r.outbox, recorded)
+	r.outbox.events = append(r.outbox.events, recorded)
 	r.send(ctx)
 }
 
 func (r *recorder) send(ctx actor.Context) {
-	if r.sending > 0 || r.retry.pending() || len(r.outbox) == 0 {
+	if r.sending != "" || r.retry.pending() || len(r.outbox.events) == 0 {
 		return
 	}
-	r.sending = min(publishBatch, len(r.outbox))
-	batch := append([]messages.Recorded(nil), r.outbox[:r.sending]...)
+	batch := slices.Clone(r.outbox.events[:min(publishBatch, len(r.outbox.events))])
+	last := batch[len(batch)-1].ID
+	r.sending = last
 	r.env.pipe(ctx, publishTimeout, func(io context.Context) any {
-		return published{err: r.publisher.Publish(io, batch)}
+		return published{last: last, err: r.publisher.Publish(io, batch)}
 	})
 }
 
-func (r *recorder) published(ctx actor.Context, err error) {
-	sent := r.sending
-	r.sending = 0
-	if r.dropped(err) {
+func (r *recorder) published(ctx actor.Context, m published) {
+	if m.err == nil {
+		r.outbox.drop(m.last)
+	}
+	if m.last != r.sending {
+		return // sent in an earlier life
+	}
+	r.sending = ""
+	if r.dropped(m.err) {
 		r.send(ctx)
 		return
 	}
-	if err != nil {
+	if m.err != nil {
 		r.failures++
 		wait := decide.Backoff{Base: time.Second, Max: 30 * time.Second}.Wait(r.failures, r.rand.Float64())
-		r.env.log.Warn().Err(err).Int("kept", len(r.outbox)).Dur("retry_in", wait).Msg("events not published")
+		r.env.log.Warn().Err(m.err).Int("kept", len(r.outbox.events)).Dur("retry_in", wait).Msg("events not published")
 		r.retry.set(r.env, ctx, "retry", wait)
 		return
 	}
 	r.failures = 0
-	r.outbox = append(r.outbox[:0], r.outbox[sent:]...)
-	if len(r.outbox) == 0 {
+	if len(r.outbox.events) == 0 {
 		r.flushed(ctx)
 		return
 	}
@@ -136,13 +158,13 @@ func (r *recorder) dropped(err error) bool {
 	if failure == nil || failure.Class != messages.ClassInvalid {
 		return false
 	}
-	at := slices.IndexFunc(r.outbox, func(event messages.Recorded) bool { return event.ID == failure.Code })
+	at := slices.IndexFunc(r.outbox.events, func(event messages.Recorded) bool { return event.ID == failure.Code })
 	if at < 0 {
 		return false
 	}
 	r.env.log.Error().Err(err).Str("id", failure.Code).Msg("event can not be published and is left out")
-	r.outbox = slices.Delete(r.outbox, at, at+1)
-	r.lost++
+	r.outbox.events = slices.Delete(r.outbox.events, at, at+1)
+	r.outbox.lost++
 	return true
 }
 
@@ -151,7 +173,7 @@ func (r *recorder) flushed(ctx actor.Context) {
 	if r.flusher == nil {
 		return
 	}
-	ctx.Send(r.flusher, messages.RecordsFlushed{Lost: r.lost + len(r.outbox)})
+	ctx.Send(r.flusher, messages.RecordsFlushed{Lost: r.outbox.lost + len(r.outbox.events)})
 	r.flusher = nil
 	r.deadline.cancel()
 }

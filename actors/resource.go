@@ -49,6 +49,8 @@ type resource struct {
 type inFlight struct {
 	intent messages.LaunchIntent
 	launch messages.LaunchID // empty until the intent is on disk
+	// shown are its instances, if listings showed any.
+	shown []messages.Instance
 }
 
 // Receive implements actor.Actor.
@@ -100,9 +102,16 @@ func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
 		r.launchesReported(ctx, m)
 	case messages.ProvisionerStarted:
 		r.askAgain(ctx)
-	case messages.InstanceStarted, messages.InstanceExpired, messages.InstanceRetained,
-		messages.InstanceDoomed, messages.InstanceCondemned:
-		r.onInstance(ctx, m)
+	case messages.InstanceStarted:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceExpired:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceRetained:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceDoomed:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceCondemned:
+		r.onInstance(ctx, m.Instance, m)
 	}
 }
 
@@ -214,8 +223,15 @@ func (r *resource) launchesReported(ctx actor.Context, m messages.LaunchesReport
 }
 
 func (r *resource) launchSettled(ctx actor.Context, m messages.LaunchSettled) {
-	_, waited := r.launching[m.Request]
+	flight, waited := r.launching[m.Request]
 	delete(r.launching, m.Request)
+	if waited && m.Failure != nil { // an earlier try, whose answer was lost, may have launched them
+		for _, found := range flight.shown {
+			if r.members[found.ID] == nil {
+				r.adopt(ctx, found)
+			}
+		}
+	}
 	for _, launched := range m.Instances {
 		if r.members[launched.ID] != nil {
 			continue

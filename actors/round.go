@@ -93,6 +93,9 @@ func (a *autoscaler) evaluate(ctx actor.Context) {
 	for _, launch := range plan.Launches {
 		ctx.Send(a.resources[launch.Resource], messages.LaunchInstances{Tick: a.tick, Count: launch.Count, Reasons: launch.Reasons})
 	}
+	if len(r.demand) < len(a.queues) {
+		plan.Drains = nil // a queue that has not said what waits may need them
+	}
 	for _, drain := range plan.Drains {
 		ctx.Send(a.resources[drain.Resource], messages.DrainInstances{Tick: a.tick, Instances: drain.Instances, Reasons: drain.Reasons})
 	}

@@ -11,6 +11,9 @@ import (
 // flushPatience is how long the last events may take to reach the bus.
 const flushPatience = 10 * time.Second
 
+// recorderPatience is how much later the recorder may say so.
+const recorderPatience = 5 * time.Second
+
 // stopping is a stop under way: resource types settle, then the last events
 // are flushed, then whoever asked is told.
 type stopping struct {
@@ -59,12 +62,23 @@ func (a *autoscaler) wrapUp(ctx actor.Context) {
 	}
 	a.record(ctx, messages.AutoscalerStopped{OnShutdown: string(a.stop.mode), Left: a.stop.left})
 	ctx.Request(a.recorder, messages.FlushRecords{Patience: flushPatience})
+	a.stop.patience.set(a.env, ctx, "stop", flushPatience+recorderPatience)
+}
+
+// outOfPatience goes on with stopping without an answer.
+func (a *autoscaler) outOfPatience(ctx actor.Context) {
+	if a.stop.flushing {
+		a.recordsFlushed(ctx, messages.RecordsFlushed{Lost: len(a.outbox.events)})
+		return
+	}
+	a.wrapUp(ctx)
 }
 
 func (a *autoscaler) recordsFlushed(ctx actor.Context, m messages.RecordsFlushed) {
 	if a.stop == nil {
 		return
 	}
+	a.stop.patience.cancel()
 	if m.Lost > 0 {
 		a.env.log.Error().Int("lost", m.Lost).Msg("events that could not be published are lost")
 	}

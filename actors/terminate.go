@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -9,9 +11,13 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
+// terminateFresh is how old a request to terminate may be when EC2 is called:
+// what the asker knew of its worker was true then.
+const terminateFresh = 5 * time.Second
+
 // endings are the terminations asked for and not yet answered.
 type endings struct {
-	askers  map[messages.InstanceID]*actor.PID
+	askers  map[messages.InstanceID]ending
 	order   []messages.InstanceID // not yet called for
 	calling bool
 	tries   int // failed calls in a row
@@ -19,18 +25,24 @@ type endings struct {
 	flush   alarm
 }
 
+// ending is who asked, and when.
+type ending struct {
+	asker *actor.PID
+	at    time.Time
+}
+
 func newEndings() endings {
 	return endings{
-		askers: make(map[messages.InstanceID]*actor.PID),
+		askers: make(map[messages.InstanceID]ending),
 		bucket: decide.NewBucket(terminateTokens, terminateRefill),
 	}
 }
 
-func (e *endings) add(id messages.InstanceID, asker *actor.PID) {
-	if _, asked := e.askers[id]; !asked {
+func (e *endings) add(id messages.InstanceID, asked ending) {
+	if !slices.Contains(e.order, id) {
 		e.order = append(e.order, id)
 	}
-	e.askers[id] = asker
+	e.askers[id] = asked
 }
 
 type terminateCalled struct {
@@ -42,7 +54,11 @@ type terminateCalled struct {
 // terminateNext sends what was gathered, one call at a time.
 func (p *provisioner) terminateNext(ctx actor.Context) {
 	e := &p.endings
-	if e.calling || len(e.order) == 0 {
+	if e.calling {
+		return
+	}
+	p.forgetStale(ctx)
+	if len(e.order) == 0 {
 		return
 	}
 	bucket, wait := e.bucket.Take(p.env.clock.Now(), 1)
@@ -60,27 +76,36 @@ func (p *provisioner) terminateNext(ctx actor.Context) {
 	})
 }
 
+// forgetStale answers those that have waited for too long: they have to look
+// again whether the instance may go.
+func (p *provisioner) forgetStale(ctx actor.Context) {
+	fresh := p.env.clock.Now().Add(-terminateFresh)
+	for _, id := range slices.Clone(p.endings.order) {
+		if p.endings.askers[id].at.Before(fresh) {
+			p.endings.order = slices.DeleteFunc(p.endings.order, func(other messages.InstanceID) bool { return other == id })
+			p.ended(ctx, id, &messages.Failure{Class: messages.ClassThrottled, Message: "calls to EC2 are held back"})
+		}
+	}
+}
+
 func (p *provisioner) terminateCalled(ctx actor.Context, m terminateCalled) {
 	e := &p.endings
 	e.calling = false
-	retry := false
-	if m.err != nil {
-		failure := messages.FailureOf(m.err)
+	failed := false
+	if failure := messages.FailureOf(m.err); failure != nil {
+		failed = true
 		for _, id := range m.ids {
-			retry = p.ended(ctx, id, failure) || retry
+			p.ended(ctx, id, failure)
 		}
 	}
-	for _, id := range m.outcome.Terminating {
-		p.ended(ctx, id, nil)
-	}
-	for _, id := range m.outcome.Gone {
+	for _, id := range slices.Concat(m.outcome.Terminating, m.outcome.Gone) {
 		p.ended(ctx, id, nil)
 	}
 	for i, id := range m.outcome.Failed {
-		failure := m.outcome.Failures[i]
-		retry = p.ended(ctx, id, &failure) || retry
+		failed = true
+		p.ended(ctx, id, &m.outcome.Failures[i])
 	}
-	if !retry {
+	if !failed {
 		e.tries = 0
 		p.terminateNext(ctx)
 		return
@@ -89,19 +114,11 @@ func (p *provisioner) terminateCalled(ctx actor.Context, m terminateCalled) {
 	e.flush.set(p.env, ctx, "terminate", p.backoff().Wait(e.tries, p.rand.Float64()))
 }
 
-// ended answers whoever asked for one id, or keeps it to be tried again.
-func (p *provisioner) ended(ctx actor.Context, id messages.InstanceID, failure *messages.Failure) (again bool) {
-	if failure != nil {
-		switch failure.Class {
-		case messages.ClassThrottled, messages.ClassTransient, messages.ClassUnknown:
-			p.env.log.Warn().Str("instance", string(id)).Str("failure", failure.Error()).Msg("not terminated; tried again")
-			p.endings.order = append(p.endings.order, id)
-			return true
-		}
+// ended answers whoever asked for one id. Nothing is tried again here: what was
+// known of the worker grows old.
+func (p *provisioner) ended(ctx actor.Context, id messages.InstanceID, failure *messages.Failure) {
+	if asked, ok := p.endings.askers[id]; ok {
+		ctx.Send(asked.asker, messages.TerminationSettled{Instance: id, Failure: failure})
+		delete(p.endings.askers, id)
 	}
-	if asker := p.endings.askers[id]; asker != nil {
-		ctx.Send(asker, messages.TerminationSettled{Instance: id, Failure: failure})
-	}
-	delete(p.endings.askers, id)
-	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -139,7 +140,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 	log := options.Log.With().Str("autoscaler", string(t.Name)).Logger()
 	seed := uint64(options.Clock.Now().UnixNano())
 	t.ClearML.Clock, t.ClearML.Log = options.Clock, log
-	t.ClearML.Rand = rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // jitter, not secrets
+	t.ClearML.Rand = rand.New(rand.NewPCG(seed, 0))
 	tracker, err := clearml.New(t.ClearML)
 	if err != nil {
 		return actors.Config{}, err
@@ -159,10 +160,10 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 	}
 	cfg := actors.Config{
 		Name: t.Name, Version: options.Version, WorkersPrefix: t.Query.WorkersPrefix,
-		PollingInterval: t.PollingInterval, Queues: t.Policy.Queues,
+		PollingInterval: t.PollingInterval, Queues: t.Queues,
 		ClearML: tracker, EC2: fleet, Ledger: ledger, Publisher: p.bus, Seed: seed,
 		Text: func(r messages.Recorded) string {
-			return fmt.Sprintf("%s %s: %s", r.Event.Kind(), r.Event.About(), eventtext.Words(r.Event))
+			return fmt.Sprintf("%s: %s", strings.TrimSpace(r.Event.Kind()+" "+r.Event.About()), eventtext.Words(r.Event))
 		},
 	}
 	for _, r := range t.Resources {

@@ -24,9 +24,9 @@ type Translated struct {
 	// Query says what the observer polls: all queues, in the order of the
 	// configuration, and the workers of our prefix.
 	Query messages.ClearMLQuery
-	// Policy is the core's: budgets, and the queues with their resource types in
-	// the order they are asked. How old an answer may be is left to the actors.
-	Policy decide.Policy
+	// Queues are in the order of the configuration, each with its resource types
+	// in the order they are asked.
+	Queues []decide.QueuePolicy
 	// Resources are the resource types in the order of the configuration.
 	Resources []Resource
 	// ClearML has the server and the credentials; clock, dice and log are the
@@ -83,7 +83,7 @@ func Translate(a config.Autoscaler) (Translated, error) {
 	t := Translated{
 		Name:            messages.AutoscalerName(a.Name),
 		Query:           query(a),
-		Policy:          policy(a),
+		Queues:          queues(a),
 		ClearML:         clearmlConfig(a.ClearML),
 		EC2:             ec2Config(a.AWS),
 		PollingInterval: a.PollingInterval,
@@ -199,20 +199,17 @@ func query(a config.Autoscaler) messages.ClearMLQuery {
 	return q
 }
 
-// policy is the operator's part of what deciding needs.
-func policy(a config.Autoscaler) decide.Policy {
-	var p decide.Policy
-	for _, r := range a.Resources {
-		p.Resources = append(p.Resources, decide.ResourcePolicy{Name: messages.ResourceName(r.Name), Max: r.MaxInstances})
-	}
+// queues says which resource types each queue asks, in order.
+func queues(a config.Autoscaler) []decide.QueuePolicy {
+	policies := make([]decide.QueuePolicy, 0, len(a.Queues))
 	for _, queue := range a.Queues {
 		q := decide.QueuePolicy{Name: messages.QueueName(queue.Queue)}
 		for _, name := range queue.Resources {
 			q.Resources = append(q.Resources, messages.ResourceName(name))
 		}
-		p.Queues = append(p.Queues, q)
+		policies = append(policies, q)
 	}
-	return p
+	return policies
 }
 
 func clearmlConfig(c config.ClearML) clearml.Config {

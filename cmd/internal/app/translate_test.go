@@ -45,13 +45,10 @@ func TestTranslateExample(t *testing.T) {
 		t.Errorf("got name %q, interval %s, on_shutdown %q", got.Name, got.PollingInterval, got.OnShutdown)
 	}
 	equal(t, "query", got.Query, messages.ClearMLQuery{Queues: []messages.QueueName{"gpu-urgent", "gpu", "cpu"}, WorkersPrefix: "dynamic_aws"})
-	equal(t, "policy", got.Policy, decide.Policy{
-		Resources: []decide.ResourcePolicy{{Name: "gpu-spot", Max: 8}, {Name: "gpu-on-demand", Max: 2}, {Name: "cpu", Max: 20}},
-		Queues: []decide.QueuePolicy{
-			{Name: "gpu-urgent", Resources: []messages.ResourceName{"gpu-spot"}},
-			{Name: "gpu", Resources: []messages.ResourceName{"gpu-spot", "gpu-on-demand"}},
-			{Name: "cpu", Resources: []messages.ResourceName{"cpu"}},
-		},
+	equal(t, "queues", got.Queues, []decide.QueuePolicy{
+		{Name: "gpu-urgent", Resources: []messages.ResourceName{"gpu-spot"}},
+		{Name: "gpu", Resources: []messages.ResourceName{"gpu-spot", "gpu-on-demand"}},
+		{Name: "cpu", Resources: []messages.ResourceName{"cpu"}},
 	})
 	equal(t, "EC2 client", got.EC2, ec2.ClientConfig{Region: "us-east-1", UseIAMRole: true})
 	if got.ClearML.APIServer != "https://api.clear.ml" || got.ClearML.AccessKey != "EXAMPLEACCESSKEY" || got.ClearML.SecretKey != "planted-clearml" {

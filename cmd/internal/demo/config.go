@@ -19,6 +19,8 @@ const (
 )
 
 // template is the configuration that the demo runs, as a user would write it.
+//
+//nolint:gosec // the keys are those of the fakes
 const template = `# The configuration of "ebb demo". Servers and keys are those of its fakes.
 state_dir: %[1]s
 log: {level: %[2]s, format: auto}

@@ -114,7 +114,7 @@ func (p plan) play(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2))) //nolint:gosec // a demo's dice
+	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2)))
 	board := newBoard(now, file, len(jobs))
 	screen := p.screen(board)
 	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life; events: nats sub -s %s 'ebb.v1.>'\n",

@@ -43,7 +43,7 @@ func newRegion(ctx context.Context, now clock.Clock, seed uint64, poll time.Dura
 	}
 	r.clearml = ml
 	r.cloud, err = fakeec2.New(fakeec2.Config{
-		Clock: now, Rand: rand.New(rand.NewPCG(seed, 1)), Log: log, //nolint:gosec // a demo's dice
+		Clock: now, Rand: rand.New(rand.NewPCG(seed, 1)), Log: log,
 		Timing: fakeec2.DefaultTiming(), Throttle: true, AccessKeys: []string{awsKey},
 	})
 	if err != nil {

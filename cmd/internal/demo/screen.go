@@ -26,7 +26,7 @@ type screen struct {
 
 func (p plan) screen(b *board) *screen {
 	file, ok := p.Out.(*os.File)
-	return &screen{out: p.Out, board: b, live: !p.Headless && ok && term.IsTerminal(int(file.Fd()))} //nolint:gosec // a file descriptor is small
+	return &screen{out: p.Out, board: b, live: !p.Headless && ok && term.IsTerminal(int(file.Fd()))}
 }
 
 // event shows one event as a line; the live view draws the board by itself.
@@ -135,11 +135,11 @@ func why(q *queueRow) string {
 	if v.Waiting == 0 {
 		return "nothing waits"
 	}
-	text := fmt.Sprintf("%d covered, %d launching, %d unmet", v.Covered, v.Launching, v.Unmet)
+	parts := []string{fmt.Sprintf("%d covered, %d launching, %d unmet", v.Covered, v.Launching, v.Unmet)}
 	for _, reason := range v.Reasons {
-		text += fmt.Sprintf("; %s %s", reason.Subject, reason.Code)
+		parts = append(parts, fmt.Sprintf("%s %s", reason.Subject, reason.Code))
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // bar draws one block for each instance, in the color of its phase, and a dot

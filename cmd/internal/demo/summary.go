@@ -69,7 +69,9 @@ func (s summary) good() bool {
 }
 
 func (s summary) print(out io.Writer) {
-	line := func(name, format string, args ...any) { fmt.Fprintf(out, "  %-28s %s\n", name, fmt.Sprintf(format, args...)) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(out, "  %-28s %s\n", name, fmt.Sprintf(format, args...))
+	}
 	fmt.Fprintln(out, "\nsummary")
 	line("jobs done", "%d of %d", s.done, s.jobs)
 	line("instances", "%d launched, %d terminated, %d left running", s.launched, s.terminated, s.alive)

@@ -1,0 +1,229 @@
+package process_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+)
+
+// binary builds ebb once for all tests of the package.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ebb-process-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "ebb")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/ebbscale/ebb/cmd/ebb").CombinedOutput()
+	if err != nil {
+		return "", &buildError{text: string(out)}
+	}
+	return path, nil
+})
+
+type buildError struct{ text string }
+
+func (e *buildError) Error() string { return "build ebb: " + e.text }
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// program is a running ebb with its log.
+type program struct {
+	cmd  *exec.Cmd
+	log  *lockedBuffer
+	done chan error
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func start(t *testing.T, r *region) *program {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--config", r.config), log: &lockedBuffer{}, done: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.done <- p.cmd.Wait() }()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+		if t.Failed() {
+			t.Log(lastLines(p.log.String(), 60))
+		}
+		for _, secret := range []string{"not-to-be-seen", "nor-this"} {
+			if strings.Contains(p.log.String(), secret) {
+				t.Errorf("the log holds the secret %q", secret)
+			}
+		}
+	})
+	return p
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// kill is kill -9.
+func (p *program) kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+}
+
+// stop is SIGTERM, and the exit must be clean.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-p.done:
+		if err != nil {
+			t.Fatalf("ebb run ended with %v after SIGTERM", err)
+		}
+	case <-time.After(90 * time.Second):
+		t.Fatal("ebb run did not end after SIGTERM")
+	}
+}
+
+// within waits for something to become true; the limit is for slow machines.
+func within(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}
+
+func TestRunsTasksAndLetsInstancesGo(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t, "keep")
+	p := start(t, r)
+	within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
+	r.enqueue(t, 3, time.Second)
+	within(t, time.Minute, "all tasks run", func() bool { return r.completed() == 3 })
+	within(t, time.Minute, "all instances go, and that is noticed", func() bool {
+		return r.alive() == 0 && strings.Count(p.log.String(), `"event":"instance.gone"`) == 3
+	})
+	if r.launched() != 3 {
+		t.Errorf("%d instances were launched for 3 tasks", r.launched())
+	}
+	p.stop(t)
+	for _, want := range []string{`"waiting":{"training":3}`, "instance.launched", "autoscaler stopped"} {
+		if !strings.Contains(p.log.String(), want) {
+			t.Errorf("the log does not show %s", want)
+		}
+	}
+}
+
+// TestKilledWhileLaunching kills the process after EC2 has launched and before
+// it answered: nothing but the ledger knows of the launch.
+func TestKilledWhileLaunching(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t, "keep")
+	if err := r.cloud.Inject(fakeec2.Fault{Action: "RunInstances", Kind: fakeec2.FaultTimeoutAfter}); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, r)
+	within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
+	r.enqueue(t, 3, 8*time.Second)
+	within(t, 30*time.Second, "EC2 launches", func() bool { return r.launched() > 0 })
+	p.kill(t)
+
+	p = start(t, r)
+	within(t, time.Minute, "all tasks run", func() bool { return r.completed() == 3 })
+	if r.launched() != 3 {
+		t.Errorf("%d instances were launched for 3 tasks", r.launched())
+	}
+	if most, _ := r.cloud.Ledger().MaxAlive(nil); most != 3 {
+		t.Errorf("%d instances were alive at once", most)
+	}
+	within(t, time.Minute, "all instances go", func() bool { return r.alive() == 0 })
+	p.stop(t)
+}
+
+// TestKilledAgainAndAgain kills the process at arbitrary moments of a busy
+// minute; the tasks must not notice.
+func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t, "keep")
+	p := start(t, r)
+	within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
+	r.enqueue(t, 10, 2*time.Second)
+	for _, pause := range []time.Duration{300, 700, 1100, 1500, 1900, 2300} {
+		time.Sleep(pause * time.Millisecond)
+		p.kill(t)
+		p = start(t, r)
+	}
+	within(t, 2*time.Minute, "all tasks run", func() bool { return r.completed() == 10 })
+	within(t, time.Minute, "all instances go", func() bool { return r.alive() == 0 })
+	if most, at := r.cloud.Ledger().MaxAlive(fakeec2.Tagged("ebb:resource", "gpu")); most > 4 {
+		t.Errorf("%d instances were alive at %s, at most 4 may be", most, at)
+	}
+	p.stop(t)
+}
+
+func TestOnShutdown(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		mode  string
+		alive int // one busy and one idle instance before
+	}{{"keep", 2}, {"idle", 1}, {"all", 0}}
+	for _, test := range tests {
+		t.Run(test.mode, func(t *testing.T) {
+			t.Parallel()
+			r := newRegion(t, test.mode)
+			p := start(t, r)
+			within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
+			r.enqueue(t, 1, time.Second)
+			r.enqueue(t, 1, time.Hour)
+			within(t, time.Minute, "one task runs to its end, and the poll sees it", func() bool {
+				return r.completed() == 1 && strings.Contains(p.log.String(), `"event":"instance.idle"`) &&
+					strings.Count(p.log.String(), `"event":"instance.busy"`) >= 1
+			})
+			p.stop(t)
+			within(t, 20*time.Second, "what may stay, stays", func() bool { return r.alive() == test.alive })
+		})
+	}
+}

@@ -1,0 +1,123 @@
+package process_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/ebbscale/ebb/adapters/clock"
+	"github.com/ebbscale/ebb/adapters/fake"
+	"github.com/ebbscale/ebb/adapters/fake/fakeagent"
+	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+)
+
+// region is a quick EC2 with agents and a ClearML server, both over HTTP.
+type region struct {
+	cloud   *fakeec2.Cloud
+	clearml *fakeclearml.Server
+	config  string // path of a configuration for both
+}
+
+// configuration has a queue with one resource type of at most four instances.
+const configuration = `
+state_dir: %s
+nats: {listen: "127.0.0.1:%d"}
+log: {level: info, format: json}
+autoscalers:
+  - name: test
+    clearml: {api_server: %q, web_server: "http://127.0.0.1:1", files_server: "http://127.0.0.1:1", access_key: KEY, secret_key: not-to-be-seen}
+    aws: {region: us-east-1, access_key_id: AKIDEXAMPLE, secret_access_key: nor-this, endpoint_url: %q}
+    polling_interval: 1s
+    max_idle_time: 4s
+    max_spin_up_time: 5m
+    on_shutdown: %s
+    resources:
+      - name: gpu
+        instance_types: [g5.xlarge]
+        market: spot
+        availability_zones: [us-east-1a]
+        ami_id: ami-0e3a1b2c3d4e5f601
+        max_instances: 4
+        queues: [training]
+`
+
+func newRegion(t *testing.T, onShutdown string) *region {
+	t.Helper()
+	now := clock.System()
+	second := fakeec2.Dist{Median: 300 * time.Millisecond}
+	cloud, err := fakeec2.New(fakeec2.Config{
+		Clock: now, Rand: rand.New(rand.NewPCG(1, 2)), AccessKeys: []string{"AKIDEXAMPLE"}, Log: zerolog.Nop(),
+		Timing: fakeec2.Timing{
+			Pending: second, ShuttingDown: second, Visible: second,
+			TerminatedKept: time.Hour, TokenKept: 24 * time.Hour,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ml, err := fakeclearml.New(fakeclearml.Config{Clock: now, Keys: map[string]string{"KEY": "not-to-be-seen"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agents := fakeagent.DefaultTiming()
+	agents.Poll, agents.FirstReport, agents.Report = 300*time.Millisecond, 100*time.Millisecond, time.Second
+	ctx, cancel := context.WithCancel(context.Background())
+	world, err := fake.NewWorld(ctx, fake.WorldConfig{Clock: now, EC2: cloud, Install: second, Agent: agents, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec2, tracker := httptest.NewServer(cloud.Handler()), httptest.NewServer(ml.Handler())
+	t.Cleanup(func() {
+		cancel()
+		world.Close()
+		cloud.Close()
+		ec2.CloseClientConnections()
+		ec2.Close()
+		tracker.CloseClientConnections()
+		tracker.Close()
+	})
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ebb.yaml")
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), freePort(t), tracker.URL, ec2.URL, onShutdown)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &region{cloud: cloud, clearml: ml, config: path}
+}
+
+func (r *region) enqueue(t *testing.T, count int, runs time.Duration) {
+	t.Helper()
+	if _, err := r.clearml.AddDemoTasks(fakeclearml.DemoTasks{Queue: "training", Count: count, RunSeconds: runs.Seconds()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *region) completed() int {
+	done := 0
+	for _, id := range r.clearml.TaskIDs() {
+		if r.clearml.TaskStatus(id) == fakeclearml.StatusCompleted {
+			done++
+		}
+	}
+	return done
+}
+
+func (r *region) alive() int {
+	alive := 0
+	for _, i := range r.cloud.Instances() {
+		if i.State.Alive() {
+			alive++
+		}
+	}
+	return alive
+}
+
+func (r *region) launched() int { return len(r.cloud.Ledger().Launches) }
