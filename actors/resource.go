@@ -75,6 +75,7 @@ func (r *resource) begin(ctx actor.Context) {
 	ctx.Send(r.inventory, messages.ListFleet{})
 }
 
+//nolint:cyclop // one case for each message
 func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
 	switch m := message.(type) {
 	case messages.WorkersPolled:

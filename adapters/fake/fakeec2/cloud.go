@@ -121,12 +121,6 @@ func New(cfg Config) (*Cloud, error) {
 // Catalog is what the region offers.
 func (c *Cloud) Catalog() Catalog { return c.cat }
 
-// Catalogue is [Cloud.Catalog].
-//
-// Deprecated: call Catalog.
-//
-//nolint:misspell // the old name of Catalog
-func (c *Cloud) Catalogue() Catalog { return c.cat }
 
 // Close stops everything that the region still has on its clock. Instances stay
 // in the state they are in.

@@ -24,7 +24,7 @@ func fakeWorld(t *testing.T, timing fakeec2.Timing) (*world, *fakeec2.Cloud) {
 	}
 	server := httptest.NewServer(cloud.Handler())
 	t.Cleanup(server.Close)
-	offers := cloud.Catalogue()
+	offers := cloud.Catalog()
 	w := &world{
 		client: client(t, server.URL), name: "prod",
 		ami: offers.Images[0].ID, key: offers.KeyPairs[0], group: offers.SecurityGroups[1].ID,

@@ -191,8 +191,8 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	p := start(t, r)
 	within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
 	r.enqueue(t, 10, 2*time.Second)
-	for _, pause := range []time.Duration{300, 700, 1100, 1500, 1900, 2300} {
-		time.Sleep(pause * time.Millisecond)
+	for milliseconds := 300; milliseconds <= 2300; milliseconds += 400 {
+		time.Sleep(time.Duration(milliseconds) * time.Millisecond)
 		p.kill(t)
 		p = start(t, r)
 	}
