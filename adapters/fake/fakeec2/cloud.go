@@ -121,7 +121,6 @@ func New(cfg Config) (*Cloud, error) {
 // Catalog is what the region offers.
 func (c *Cloud) Catalog() Catalog { return c.cat }
 
-
 // Close stops everything that the region still has on its clock. Instances stay
 // in the state they are in.
 func (c *Cloud) Close() {
