@@ -50,6 +50,10 @@ func (a *autoscaler) Receive(ctx actor.Context) {
 		}
 	case messages.AutoscalerMessage:
 		a.on(ctx, m)
+	case resourceBegan:
+		if a.stop != nil {
+			ctx.Send(a.resources[m.name], messages.ShutDownResource{OnShutdown: a.stop.mode})
+		}
 	case rang:
 		switch {
 		case a.round != nil && m.name == "round" && a.round.patience.heeds(m):
@@ -122,7 +126,7 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	}
 	a.observer = a.env.spawn(ctx, "observer", func() actor.Actor {
 		return &observer{
-			env: a.env, clearml: a.cfg.ClearML, interval: a.cfg.PollingInterval, rand: draws(3),
+			env: a.env, clearml: a.cfg.ClearML, interval: a.cfg.PollingInterval, fresh: a.cfg.AnswerFresh, rand: draws(3),
 			query: messages.ClearMLQuery{Queues: names, WorkersPrefix: a.cfg.WorkersPrefix},
 		}
 	})

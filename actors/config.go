@@ -7,6 +7,9 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
+// DefaultAnswerFresh is the default of [Config.AnswerFresh].
+const DefaultAnswerFresh = 5 * time.Second
+
 // Config is what one autoscaler is made of.
 type Config struct {
 	Name    messages.AutoscalerName
@@ -15,8 +18,12 @@ type Config struct {
 	WorkersPrefix string
 	// PollingInterval is the time between two looks at the queues.
 	PollingInterval time.Duration
-	Resources       []Resource
-	Queues          []decide.QueuePolicy
+	// AnswerFresh is how long the answer about a worker may take to be acted on:
+	// it is made of several calls, and the first may be old when the last comes.
+	// Zero is [DefaultAnswerFresh].
+	AnswerFresh time.Duration
+	Resources   []Resource
+	Queues      []decide.QueuePolicy
 
 	ClearML   ClearML
 	EC2       EC2

@@ -195,18 +195,21 @@ func (i *instance) overdue(ctx actor.Context) {
 // doom starts the way out of an instance whose worker is missing.
 func (i *instance) doom(ctx actor.Context, reason messages.Reason) {
 	i.doomed, i.leaving = true, []messages.Reason{reason}
-	ctx.Send(ctx.Parent(), messages.InstanceDoomed{Instance: i.id})
+	ctx.Send(ctx.Parent(), messages.InstanceDoomed{Instance: i.id, Reasons: i.leaving})
 	ctx.Request(i.provisioner, messages.ReadConsole{Instance: i.id})
 	i.check(ctx)
 }
 
 func (i *instance) drain(ctx actor.Context, m messages.DrainInstance) {
-	if i.stage == stageTerminating || i.stage == stageCondemned {
+	if i.stage == stageCondemned || (i.stage == stageTerminating && !m.Force) {
 		return
 	}
+	again := i.forced && m.Force
 	i.leaving, i.doomed, i.forced = m.Reasons, false, m.Force
 	i.shutdown = len(m.Reasons) > 0 && m.Reasons[0].Code == messages.ReasonShutdown
-	i.record(ctx, messages.InstanceDraining{Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: m.Reasons})
+	if !again {
+		i.record(ctx, messages.InstanceDraining{Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: m.Reasons})
+	}
 	if !m.Force && (i.stage == stageNew || i.sight.Phase == messages.PhaseBusy) {
 		i.retain(ctx, messages.Reason{
 			Code: messages.ReasonTookWork, Subject: string(i.sight.Task), Detail: "its worker is running a task",
@@ -290,7 +293,7 @@ func (i *instance) terminated(ctx actor.Context, m messages.TerminationSettled) 
 		return
 	}
 	if m.Failure != nil {
-		i.env.log.Warn().Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
+		i.env.log.Error().Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
 			Msg("EC2 did not terminate the instance; asked again later")
 		i.stage = stageRefused
 		i.arm(ctx, refusedAgain)

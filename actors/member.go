@@ -51,6 +51,10 @@ func (r *resource) join(ctx actor.Context, found messages.Instance) {
 		}),
 	}
 	r.order = append(r.order, id)
+	if r.stopping == messages.ShutdownAll {
+		r.sight(ctx, r.members[id])
+		r.drain(ctx, id, shutdownOrder(r.stopping))
+	}
 }
 
 // leave ends the membership of an instance that exists no more.
@@ -255,7 +259,7 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 	case messages.InstanceRetained:
 		r.retained(m, said)
 	case messages.InstanceDoomed:
-		m.doomed = true
+		m.doomed, m.order.Reasons = true, said.Reasons
 	case messages.InstanceCondemned:
 		m.condemned, m.order.Reasons = true, said.Reasons
 		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})

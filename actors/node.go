@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 
@@ -118,6 +119,7 @@ func (n *nodeActor) begin(ctx actor.Context) {
 	n.pids = make(map[messages.AutoscalerName]*actor.PID)
 	n.done = make(map[messages.AutoscalerName]bool)
 	for _, cfg := range n.configs {
+		cfg.AnswerFresh = cmp.Or(cfg.AnswerFresh, DefaultAnswerFresh)
 		own := *n.base
 		own.name = cfg.Name
 		own.log = n.base.log.With().Str("autoscaler", string(cfg.Name)).Logger()

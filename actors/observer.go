@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -25,6 +26,7 @@ type observer struct {
 	clearml  ClearML
 	query    messages.ClearMLQuery
 	interval time.Duration
+	fresh    time.Duration // see Config.AnswerFresh
 	rand     *rand.Rand
 
 	begun  time.Time // of the poll under way or the last one
@@ -55,6 +57,7 @@ type queuesMade struct {
 // activityRead carries its questions, so that it is right even when the
 // observer was restarted in between.
 type activityRead struct {
+	begun     time.Time
 	questions []question
 	answers   []messages.WorkerActivity
 	err       error
@@ -144,10 +147,10 @@ func (o *observer) ask(ctx actor.Context) {
 		lookback = max(lookback, q.Lookback)
 		workers = append(workers, q.Worker)
 	}
-	since := o.serverNow().Add(-lookback)
+	since, begun := o.serverNow().Add(-lookback), o.env.clock.Now()
 	o.env.pipe(ctx, pollTimeout, func(io context.Context) any {
 		answers, err := o.clearml.Activity(io, since, workers)
-		return activityRead{questions: questions, answers: answers, err: err}
+		return activityRead{begun: begun, questions: questions, answers: answers, err: err}
 	})
 }
 
@@ -155,6 +158,9 @@ func (o *observer) answer(ctx actor.Context, m activityRead) {
 	failure := messages.FailureOf(m.err)
 	if failure == nil && len(m.answers) != len(m.questions) {
 		failure = &messages.Failure{Class: messages.ClassUnknown, Message: "the answer does not fit the question"}
+	}
+	if took := o.env.clock.Now().Sub(m.begun); failure == nil && took > o.fresh {
+		failure = &messages.Failure{Class: messages.ClassTransient, Message: fmt.Sprintf("the answer took %s, too long to act on", took)}
 	}
 	for i, q := range m.questions {
 		checked := messages.WorkerChecked{ServerNow: o.serverNow(), Failure: failure}

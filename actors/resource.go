@@ -53,6 +53,10 @@ type inFlight struct {
 	shown []messages.Instance
 }
 
+// resourceBegan is sent by a resource type whenever it begins: one that failed
+// while the autoscaler was stopping has to be told again.
+type resourceBegan struct{ name messages.ResourceName }
+
 // Receive implements actor.Actor.
 func (r *resource) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -73,6 +77,7 @@ func (r *resource) begin(ctx actor.Context) {
 	r.launching = make(map[messages.RequestID]*inFlight)
 	ctx.Request(r.provisioner, messages.ReportLaunches{Resource: r.spec.Name})
 	ctx.Send(r.inventory, messages.ListFleet{})
+	ctx.Send(ctx.Parent(), resourceBegan{name: r.spec.Name})
 }
 
 //nolint:cyclop // one case for each message
@@ -196,6 +201,11 @@ func (r *resource) askAgain(ctx actor.Context) {
 	for _, request := range slices.Sorted(maps.Keys(r.launching)) {
 		ctx.Request(r.provisioner, messages.Launch{Intent: r.launching[request].intent})
 	}
+	for _, id := range r.order {
+		if m := r.members[id]; m.draining && m.order.Force && !m.condemned {
+			ctx.Send(m.pid, m.order)
+		}
+	}
 }
 
 func (r *resource) launchesReported(ctx actor.Context, m messages.LaunchesReported) {
@@ -241,9 +251,6 @@ func (r *resource) launchSettled(ctx actor.Context, m messages.LaunchSettled) {
 		r.record(ctx, messages.InstanceLaunched{
 			Instance: launched.ID, Resource: r.spec.Name, Request: m.Request, Launch: m.Launch, Offering: launched.Offering,
 		})
-		if r.stopping == messages.ShutdownAll {
-			r.drain(ctx, launched.ID, shutdownOrder(r.stopping))
-		}
 	}
 	missing := m.Count - len(m.Instances)
 	if !waited || missing <= 0 {
@@ -284,7 +291,7 @@ func (r *resource) shutDown(ctx actor.Context, mode messages.OnShutdown) {
 
 // settle tells the autoscaler, once, that nothing is under way any more.
 func (r *resource) settle(ctx actor.Context) {
-	if r.stopping == "" || r.settled || len(r.launching) > 0 {
+	if r.stopping == "" || r.settled || len(r.launching) > 0 || (r.stopping == messages.ShutdownAll && !r.known()) {
 		return
 	}
 	left := 0

@@ -96,7 +96,10 @@ type InstanceRetained struct {
 
 // InstanceDoomed is sent by an instance actor that decided by itself to go: it
 // has no live worker and none is expected. It is not capacity any more.
-type InstanceDoomed struct{ Instance InstanceID }
+type InstanceDoomed struct {
+	Instance InstanceID
+	Reasons  []Reason
+}
 
 // InstanceCondemned is sent by an instance actor when EC2 accepted to
 // terminate it: listings will show its end soon.

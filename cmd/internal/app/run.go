@@ -47,6 +47,9 @@ type Options struct {
 	Log     zerolog.Logger
 	// Clock is nil for the machine's own.
 	Clock actors.Clock
+	// AnswerFresh is actors.Config's; zero for its default. A fast clock needs
+	// more, since the network does not run faster with it.
+	AnswerFresh time.Duration
 }
 
 // Process is a running ebb: the event bus and one autoscaler for each
@@ -160,7 +163,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 	}
 	cfg := actors.Config{
 		Name: t.Name, Version: options.Version, WorkersPrefix: t.Query.WorkersPrefix,
-		PollingInterval: t.PollingInterval, Queues: t.Queues,
+		PollingInterval: t.PollingInterval, AnswerFresh: options.AnswerFresh, Queues: t.Queues,
 		ClearML: tracker, EC2: fleet, Ledger: ledger, Publisher: p.bus, Seed: seed,
 		Text: func(r messages.Recorded) string {
 			return fmt.Sprintf("%s: %s", strings.TrimSpace(r.Event.Kind()+" "+r.Event.About()), eventtext.Words(r.Event))

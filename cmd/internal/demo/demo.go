@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/ebbscale/ebb/actors"
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 )
@@ -29,6 +30,8 @@ const (
 	// pace is the least real time between two polls, and between two looks of an
 	// agent, so that a fast clock does not become a load test.
 	pace = 60 * time.Millisecond
+	// answerTime is how long the fake ClearML server may take to answer.
+	answerTime = time.Second
 )
 
 // Options is what a user may ask of the demo.
@@ -110,7 +113,8 @@ func (p plan) play(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	process, err := app.Start(ctx, app.Options{File: file, Version: p.Version, Log: p.Log, Clock: now})
+	process, err := app.Start(ctx, app.Options{File: file, Version: p.Version, Log: p.Log, Clock: now,
+		AnswerFresh: max(actors.DefaultAnswerFresh, time.Duration(p.Speed*float64(answerTime)))})
 	if err != nil {
 		return err
 	}
