@@ -133,6 +133,14 @@ func group(use, short string, below ...*cobra.Command) *cobra.Command {
 	return c
 }
 
+// flagsOnly refuses arguments: the file of these commands has a flag.
+func flagsOnly(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%q is an argument too many; a configuration file is named with --config", args[0])
+	}
+	return nil
+}
+
 // configFlag adds --config, whose default the environment may give.
 func (i *invocation) configFlag(cmd *cobra.Command) *string {
 	path := cmd.Flags().String("config", i.variable(configVariable), "configuration file (.yaml, .json or .conf); default $"+configVariable)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +42,7 @@ func (i *invocation) eventsCommand() *cobra.Command {
 		Example: "  ebb events --follow\n" +
 			"  ebb events --since 1h --autoscaler prod --kind instance.launched\n" +
 			"  ebb events --json | jq .data",
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 	}
 	path := i.configFlag(c)
 	c.Flags().StringVar(&o.nats, "nats", "", "address of the NATS server, such as nats://127.0.0.1:4222")
@@ -120,17 +119,13 @@ func (i *invocation) eventServer(cmd *cobra.Command, o eventOptions) (bus.ConnCo
 			return bus.ConnConfig{}, err
 		}
 		n := f.NATS
-		conn.User, conn.Password, conn.Token = n.User, n.Password.Reveal(), n.Token.Reveal()
-		conn.TLS.CA = n.TLS.CAFile
-		if n.URL != "" {
-			conn.URL, conn.CredsFile, conn.NKeyFile = n.URL, n.CredsFile, n.NKeyFile
-			conn.TLS.Cert, conn.TLS.Key = n.TLS.CertFile, n.TLS.KeyFile
+		if n.URL == "" {
+			conn.URL = "nats://" + n.Listen
 			break
 		}
-		if _, port, err := net.SplitHostPort(n.Listen); err != nil || port == "0" {
-			return bus.ConnConfig{}, fmt.Errorf("the configuration's nats.listen is %q, which does not tell the port; write --nats with the server's address", n.Listen)
-		}
-		conn.URL = "nats://" + n.Listen
+		conn.URL, conn.CredsFile, conn.NKeyFile = n.URL, n.CredsFile, n.NKeyFile
+		conn.User, conn.Password, conn.Token = n.User, n.Password.Reveal(), n.Token.Reveal()
+		conn.TLS = bus.TLSFiles{CA: n.TLS.CAFile, Cert: n.TLS.CertFile, Key: n.TLS.KeyFile}
 	}
 	return conn, nil
 }

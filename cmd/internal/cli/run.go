@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -40,7 +42,7 @@ func (i *invocation) runCommand() *cobra.Command {
 		Long: "Run the autoscalers of a configuration until told to stop (SIGINT, SIGTERM).\n" +
 			"What becomes of the instances then is on_shutdown in the configuration; a\n" +
 			"second signal stops at once and leaves them all as they are.",
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 	}
 	path := i.configFlag(c)
 	config.RegisterFlags(c.Flags())
@@ -53,7 +55,14 @@ func (i *invocation) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return i.Commands.Run(cmd.Context(), RunOptions{File: f, Log: log, Version: i.Version})
+		for _, note := range f.Unheeded() {
+			log.Warn().Str("option", note.Path).Msg(note.Message)
+		}
+		err = i.Commands.Run(cmd.Context(), RunOptions{File: f, Log: log, Version: i.Version})
+		if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+			return nil //nolint:nilerr // it was told to stop while it started
+		}
+		return err
 	})
 	return c
 }

@@ -22,7 +22,7 @@ func (i *invocation) userdataCommand() *cobra.Command {
 		Short: "Print the script that the instances of a resource type run at boot",
 		Long: "Print the script that the instances of a resource type run at boot (their EC2\n" +
 			"user data). What is or may hold a secret is replaced by " + hidden + " unless asked for.",
-		Args: cobra.NoArgs,
+		Args: flagsOnly,
 	}
 	path := i.configFlag(c)
 	c.Flags().StringVar(&autoscaler, "autoscaler", "", "name of the autoscaler; needed when the file has several")

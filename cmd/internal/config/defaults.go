@@ -25,8 +25,8 @@ func autoscalerDefaults() map[string]any {
 		"agent_version":        AgentVersionDefault,
 		"exclude_bashrc":       false,
 		"on_shutdown":          string(ShutdownKeep),
-		"requeue_lost_tasks":   true,
-		"warn_duplicate_tasks": true,
+		"requeue_lost_tasks":   false,
+		"warn_duplicate_tasks": false,
 		"aws":                  map[string]any{"use_iam_role": false},
 	}
 }

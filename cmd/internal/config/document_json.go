@@ -22,6 +22,8 @@ func (d *document) readJSON(data []byte) []Problem {
 	}
 	if tooMuch, ok := errors.AsType[*limitError](err); ok {
 		return append(r.problems, tooMuch.problem)
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return append(r.problems, d.problem("", r.line(), "is not JSON: it ends too early", "write {…}, and close every brace, bracket and quote"))
 	} else if err != nil {
 		return append(r.problems, d.problem("", r.line(), "is not JSON: "+err.Error(), "check commas, quotes and braces near this line"))
 	}

@@ -19,13 +19,13 @@ func (d *document) readYAML(data []byte) []Problem {
 	if err := decoder.Decode(&top); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
-		return []Problem{d.yamlSyntax(err)}
+		return []Problem{d.yamlSyntax(data, err)}
 	}
 	var more yaml.Node
 	if err := decoder.Decode(&more); err == nil {
 		return []Problem{d.problem("", more.Line, "a second YAML document begins here", "write one document, without a line ---")}
 	} else if !errors.Is(err, io.EOF) {
-		return []Problem{d.yamlSyntax(err)}
+		return []Problem{d.yamlSyntax(data, err)}
 	}
 	r := yamlReader{d: d}
 	root := r.value(top.Content[0], "", 0)
@@ -38,13 +38,28 @@ func (d *document) readYAML(data []byte) []Problem {
 }
 
 // yamlSyntax takes the line out of the library's message.
-func (d *document) yamlSyntax(err error) Problem {
+func (d *document) yamlSyntax(data []byte, err error) Problem {
 	text := regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`).FindStringSubmatch(err.Error())
 	if text == nil {
 		return d.problem("", 0, "is not YAML: "+err.Error(), "check indentation and quotes")
 	}
 	line, _ := strconv.Atoi(text[1])
-	return d.problem("", line, "is not YAML: "+text[2], "check indentation and quotes near this line")
+	return d.problem("", line, "is not YAML: "+text[2], yamlCure(data, line))
+}
+
+// yamlCure names the usual mistakes near a line, which the library counts one
+// short at times.
+func yamlCure(data []byte, line int) string {
+	lines := bytes.Split(data, []byte("\n"))
+	for _, text := range lines[min(max(0, line-1), len(lines)):min(line+1, len(lines))] {
+		switch {
+		case regexp.MustCompile(`^ *\t`).Match(text):
+			return "indent with spaces, not with tabs"
+		case regexp.MustCompile(`[{,] *\w+: *\$\{`).Match(text):
+			return `write "${…}" in quotes between { and }`
+		}
+	}
+	return "check indentation and quotes near this line"
 }
 
 // yamlReader collects problems while nodes become values.

@@ -25,9 +25,10 @@ type NATS struct {
 	// URL is the external server, or several separated by commas; empty starts
 	// the embedded one.
 	URL string `json:"url"`
-	// Listen is the host:port of the embedded server; empty exactly when URL is
-	// set.
-	Listen    string `json:"listen"`
+	// Listen is the host:port of the embedded server, on loopback; empty exactly
+	// when URL is set.
+	Listen string `json:"listen"`
+	// The logins and TLS are for an external server.
 	CredsFile string `json:"creds_file"`
 	NKeyFile  string `json:"nkey_file"`
 	User      string `json:"user"`
@@ -36,8 +37,8 @@ type NATS struct {
 	TLS       TLS    `json:"tls"`
 }
 
-// TLS names PEM files. For an external server CertFile and KeyFile are the
-// client's, for the embedded one the server's.
+// TLS names PEM files for an external server; CertFile and KeyFile are the
+// client's.
 type TLS struct {
 	CAFile   string `json:"ca_file"`
 	CertFile string `json:"cert_file"`

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 	if a.MaxIdleTime != 15*time.Minute || a.MaxSpinUpTime != 30*time.Minute || a.PollingInterval != time.Minute {
 		t.Errorf("times are %v, %v, %v", a.MaxIdleTime, a.MaxSpinUpTime, a.PollingInterval)
 	}
-	if a.DockerMode || !a.WarnDuplicateTasks || a.RequeueLostTasks || a.OnShutdown != config.ShutdownKeep {
+	if a.DockerMode || a.WarnDuplicateTasks || !a.RequeueLostTasks || f.Autoscalers[0].RequeueLostTasks || a.OnShutdown != config.ShutdownKeep {
 		t.Errorf("switches are %+v", a)
 	}
 	if a.AgentVersion != config.AgentVersionDefault || f.Autoscalers[0].WorkersPrefix != "dynamic_aws" {

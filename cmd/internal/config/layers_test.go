@@ -78,7 +78,7 @@ func TestEnvironmentReachesElements(t *testing.T) {
 	f := load(t, config.Source{Path: write(t, "ebb.yaml", smallFile()), Environ: []string{
 		"EBB_AUTOSCALERS__PROD_EU__CLEARML__SECRET_KEY=${ENV:not expanded}",
 		"EBB_AUTOSCALERS__PROD_EU__MAX_IDLE_TIME=7m",
-		"EBB_AUTOSCALERS__0__REQUEUE_LOST_TASKS=false",
+		"EBB_AUTOSCALERS__0__REQUEUE_LOST_TASKS=true",
 		"EBB_AUTOSCALERS__PROD_EU__RESOURCES__GPU_A__MAX_INSTANCES=9",
 		"EBB_AUTOSCALERS__PROD_EU__RESOURCES__GPU_A__AVAILABILITY_ZONES=us-east-1b, us-east-1c",
 		"EBB_AUTOSCALERS__PROD_EU__RESOURCES__GPU_A__TAGS__COST_CENTER=b",
@@ -91,7 +91,7 @@ func TestEnvironmentReachesElements(t *testing.T) {
 	}})
 	a := f.Autoscalers[0]
 	r := a.Resources[0]
-	if a.ClearML.SecretKey.Reveal() != "${ENV:not expanded}" || a.MaxIdleTime != 7*time.Minute || a.RequeueLostTasks || a.Git.User != "me" {
+	if a.ClearML.SecretKey.Reveal() != "${ENV:not expanded}" || a.MaxIdleTime != 7*time.Minute || !a.RequeueLostTasks || a.Git.User != "me" {
 		t.Errorf("autoscaler is %+v", a)
 	}
 	if r.MaxInstances != 9 || len(r.AvailabilityZones) != 2 || r.Tags["Cost-Center"] != "b" || !r.Volumes[0].Encrypted || r.Volumes[0].SizeGB != 10 {
@@ -208,7 +208,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	tests := map[string]struct{ path, want string }{
 		"none":      {"", "no configuration file is named"},
 		"ending":    {"ebb.toml", "the name does not tell the format"},
-		"missing":   {filepath.Join(dir, "none.yaml"), "cannot be read"},
+		"missing":   {filepath.Join(dir, "none.yaml"), "cannot be read: no such file"},
 		"directory": {write(t, "x", "") + "/../../", "does not tell the format"},
 		"json":      {write(t, "a.json", "{\"log\":\n {\"level\": \"info\",}}"), "a.json:2: is not JSON"},
 		"json list": {write(t, "a.json", "[]"), "the file is not an object"},
@@ -218,7 +218,8 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"json nul":  {write(t, "a.json", `{"\u0000": 1}`), "a key contains a NUL character"},
 		"json size": {write(t, "a.json", `{"x": 1e999}`), "number 1e999 is out of range"},
 		"json deep": {write(t, "a.json", `{"a":`+strings.Repeat("[", 100)), "is nested too deeply"},
-		"json cut":  {write(t, "a.json", `{"a": [`), "is not JSON"},
+		"json cut":  {write(t, "a.json", `{"a": [`), "is not JSON: it ends too early"},
+		"json none": {write(t, "a.json", ""), "is not JSON: it ends too early"},
 		"yaml deep": {write(t, "a.yaml", strings.Repeat("[", 100)+strings.Repeat("]", 100)), "is nested too deeply"},
 		"yaml loop": {write(t, "a.yaml", "a: &a\n  b: *a\n"), "nested too deeply"},
 		"yaml bomb": {write(t, "a.yaml", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"), "too many values"},
@@ -228,7 +229,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"mark":      {write(t, "a.json", "\ufeff{}"), "autoscalers: is missing"},
 		"empty":     {write(t, "a.yaml", ""), "autoscalers: is missing"},
 		"hocon":     {write(t, "a.conf", "a {\n b: 1\n"), "a.conf:1: is not HOCON: a brace that is opened here is never closed"},
-		"too large": {write(t, "a.yaml", strings.Repeat("#", 9<<20)), "has 9 MB"},
+		"too large": {write(t, "a.yaml", strings.Repeat("#", 9<<20)), "has 9437184 bytes, at most 8388608"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

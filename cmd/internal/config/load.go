@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -76,11 +77,22 @@ func readConfiguration(path string) ([]byte, error) {
 	info, err := os.Stat(filepath.Clean(path))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, withoutPath(err)
+	case info.IsDir():
+		return nil, errors.New("it is a directory")
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, errors.New("it is not a regular file")
 	case info.Size() > bytesMax:
-		return nil, fmt.Errorf("%s has %d MB, at most 8 are read", path, info.Size()>>20)
+		return nil, fmt.Errorf("it has %d bytes, at most %d are read", info.Size(), bytesMax)
 	}
-	return os.ReadFile(path)
+	data, err := os.ReadFile(path)
+	return data, withoutPath(err)
+}
+
+// withoutPath is err for a message that names the file already.
+func withoutPath(err error) error {
+	if about, ok := errors.AsType[*os.PathError](err); ok {
+		return about.Err
+	}
+	return err
 }

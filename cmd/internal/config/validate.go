@@ -131,7 +131,14 @@ func (c *checker) process(f File) {
 	c.oneOf("log.level", f.Log.Level, "trace", "debug", "info", "warn", "error")
 	c.oneOf("log.format", f.Log.Format, "auto", "json", "console")
 
-	n := f.NATS
+	if f.NATS.URL == "" {
+		c.embeddedServer(f.NATS)
+	} else {
+		c.externalServer(f.NATS)
+	}
+}
+
+func (c *checker) externalServer(n NATS) {
 	logins := []string{}
 	for name, set := range map[string]bool{
 		"creds_file": n.CredsFile != "", "nkey_file": n.NKeyFile != "",
@@ -151,10 +158,6 @@ func (c *checker) process(f File) {
 	if (n.TLS.CertFile == "") != (n.TLS.KeyFile == "") {
 		c.add("nats.tls", "has only one of cert_file and key_file", "write both, or neither")
 	}
-	if n.URL == "" {
-		c.embeddedServer(n)
-		return
-	}
 	if n.Listen != "" {
 		c.add("nats.listen", "belongs to the embedded server, and nats.url names an external one", "remove one of the two")
 	}
@@ -163,10 +166,16 @@ func (c *checker) process(f File) {
 	}
 }
 
+// embeddedServer checks what the server inside the process is told. It serves the
+// programs of its own machine, without login and TLS.
 func (c *checker) embeddedServer(n NATS) {
-	for name, value := range map[string]string{"nats.creds_file": n.CredsFile, "nats.nkey_file": n.NKeyFile} {
-		if value != "" {
-			c.add(name, "is a login to an external server, and nats.url is not set", "write nats.url, or remove it")
+	for name, set := range map[string]bool{
+		"creds_file": n.CredsFile != "", "nkey_file": n.NKeyFile != "",
+		"user": n.User != "", "password": n.Password != "", "token": n.Token != "",
+		"tls.ca_file": n.TLS.CAFile != "", "tls.cert_file": n.TLS.CertFile != "", "tls.key_file": n.TLS.KeyFile != "",
+	} {
+		if set {
+			c.add("nats."+name, "counts only with nats.url: the embedded server has no login and no TLS", "write nats.url, or remove it")
 		}
 	}
 	host, port, err := net.SplitHostPort(n.Listen)
@@ -175,8 +184,9 @@ func (c *checker) embeddedServer(n NATS) {
 		return
 	}
 	ip := net.ParseIP(host)
-	if host != "localhost" && (ip == nil || !ip.IsLoopback()) && n.User == "" && n.Token == "" {
-		c.add("nats.listen", c.show("nats.listen", n.Listen)+" can be reached from other machines, and there is no login", "write "+listenDefault+", or nats.user and nats.password, or nats.token")
+	if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		c.add("nats.listen", c.show("nats.listen", n.Listen)+" can be reached from other machines, and the embedded server has no login",
+			"write "+listenDefault+", or run nats-server with a login and write its address as nats.url")
 	}
 }
 

@@ -21,9 +21,7 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 	c.atLeast(at("max_spin_up_time"), a.MaxSpinUpTime, time.Second)
 	c.atLeast(at("polling_interval"), a.PollingInterval, time.Second)
 	c.workersPrefix(at("workers_prefix"), a.WorkersPrefix)
-	if strings.ContainsAny(a.BaseDockerImage, "\n\r") {
-		c.add(at("base_docker_image"), "has several lines", "write the image and its arguments on one line")
-	}
+	c.docker(path, a)
 	if a.IAMInstanceProfile.ARN != "" && a.IAMInstanceProfile.Name != "" {
 		c.add(at("iam_instance_profile"), "has both arn and name", "keep one")
 	}
@@ -54,6 +52,16 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 		c.resource(p, r, a.AWS.Region)
 	}
 	c.queues(path, a, names)
+}
+
+func (c *checker) docker(path string, a Autoscaler) {
+	at := func(key string) string { return child(path, key) }
+	if a.DockerMode && a.BaseDockerImage == "" {
+		c.add(at("docker_mode"), "is true, and there is no base_docker_image", "write the image that tasks without a container of their own run in, or docker_mode: false")
+	}
+	if strings.ContainsAny(a.BaseDockerImage, "\n\r") {
+		c.add(at("base_docker_image"), "has several lines", "write the image and its arguments on one line")
+	}
 }
 
 func (c *checker) clearml(path string, s ClearML) {
