@@ -27,6 +27,7 @@ type autoscaler struct {
 	resources map[messages.ResourceName]*actor.PID
 	retired   []messages.ResourceName // not configured, but instances of it exist
 	strays    map[messages.InstanceID]bool
+	listed    map[messages.ResourceName]int // instances alive by the last listing
 
 	snapshot messages.ClearMLSnapshot
 	tick     messages.Tick
@@ -208,8 +209,12 @@ func (a *autoscaler) logPoll(snapshot messages.ClearMLSnapshot) {
 // type that is not configured get one that only retires them.
 func (a *autoscaler) fleetObserved(ctx actor.Context, m messages.FleetObserved) {
 	parts := make(map[messages.ResourceName][]messages.Instance)
+	a.listed = make(map[messages.ResourceName]int)
 	for _, found := range m.Instances {
 		parts[found.Resource] = append(parts[found.Resource], found)
+		if !found.State.Ending() {
+			a.listed[found.Resource]++
+		}
 		if a.resources[found.Resource] != nil && !slices.Contains(a.retired, found.Resource) {
 			continue
 		}

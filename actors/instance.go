@@ -292,6 +292,10 @@ func (i *instance) terminated(ctx actor.Context, m messages.TerminationSettled) 
 	if i.stage != stageTerminating {
 		return
 	}
+	if m.Unknown && i.env.clock.Now().Sub(i.sight.Instance.LaunchedAt) < decide.SettleTime {
+		// Not known is not gone: EC2 may show an instance minutes after its launch.
+		m.Failure = &messages.Failure{Class: messages.ClassNotFound, Message: "EC2 does not know the instance yet"}
+	}
 	if m.Failure != nil {
 		i.env.log.Error().Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
 			Msg("EC2 did not terminate the instance; asked again later")

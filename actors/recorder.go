@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/messages"
@@ -102,7 +103,7 @@ func (r *recorder) record(ctx actor.Context, m messages.Record) {
 	recorded := messages.Recorded{
 		ID: fmt.Sprintf("%s.%d", r.prefix, r.count), Autoscaler: r.env.name, At: m.At, Event: m.Event,
 	}
-	r.env.log.Info().Str("event", m.Event.Kind()).Interface("data", m.Event).Msg(r.text(recorded))
+	r.env.log.WithLevel(levelOf(m.Event)).Str("event", m.Event.Kind()).Interface("data", m.Event).Msg(r.text(recorded))
 	if len(r.outbox.events) >= outboxMax {
 		r.outbox.lost++
 		r.env.log.Error().Int("lost", r.outbox.lost).Str("id", recorded.ID).Msg("event not kept: the bus has been down for too long")
@@ -110,6 +111,17 @@ func (r *recorder) record(ctx actor.Context, m messages.Record) {
 	}
 	r.outbox.events = append(r.outbox.events, recorded)
 	r.send(ctx)
+}
+
+// levelOf is how loud an event is in the log: warn for what somebody may have
+// to do something about.
+func levelOf(event messages.Event) zerolog.Level {
+	switch event.(type) {
+	case messages.InstanceRefused, messages.InstanceUnready, messages.InstanceStray, messages.ObservationFailed:
+		return zerolog.WarnLevel
+	default:
+		return zerolog.InfoLevel
+	}
 }
 
 func (r *recorder) send(ctx actor.Context) {

@@ -58,6 +58,11 @@ func (a *autoscaler) wrapUp(ctx actor.Context) {
 	a.stop.flushing = true
 	a.stop.patience.cancel()
 	if unsettled := len(a.resources) - len(a.stop.settled); unsettled > 0 {
+		for name, alive := range a.listed {
+			if !a.stop.settled[name] {
+				a.stop.left += alive
+			}
+		}
 		a.env.log.Warn().Int("resources", unsettled).Msg("stopping without waiting any longer; a restart takes up what is left")
 	}
 	a.record(ctx, messages.AutoscalerStopped{OnShutdown: string(a.stop.mode), Left: a.stop.left})

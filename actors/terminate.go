@@ -83,7 +83,9 @@ func (p *provisioner) forgetStale(ctx actor.Context) {
 	for _, id := range slices.Clone(p.endings.order) {
 		if p.endings.askers[id].at.Before(fresh) {
 			p.endings.order = slices.DeleteFunc(p.endings.order, func(other messages.InstanceID) bool { return other == id })
-			p.ended(ctx, id, &messages.Failure{Class: messages.ClassThrottled, Message: "calls to EC2 are held back"})
+			p.ended(ctx, messages.TerminationSettled{
+				Instance: id, Failure: &messages.Failure{Class: messages.ClassThrottled, Message: "calls to EC2 are held back"},
+			})
 		}
 	}
 }
@@ -95,15 +97,18 @@ func (p *provisioner) terminateCalled(ctx actor.Context, m terminateCalled) {
 	if failure := messages.FailureOf(m.err); failure != nil {
 		failed = true
 		for _, id := range m.ids {
-			p.ended(ctx, id, failure)
+			p.ended(ctx, messages.TerminationSettled{Instance: id, Failure: failure})
 		}
 	}
-	for _, id := range slices.Concat(m.outcome.Terminating, m.outcome.Gone) {
-		p.ended(ctx, id, nil)
+	for _, id := range m.outcome.Terminating {
+		p.ended(ctx, messages.TerminationSettled{Instance: id})
+	}
+	for _, id := range m.outcome.Gone {
+		p.ended(ctx, messages.TerminationSettled{Instance: id, Unknown: true})
 	}
 	for i, id := range m.outcome.Failed {
 		failed = true
-		p.ended(ctx, id, &m.outcome.Failures[i])
+		p.ended(ctx, messages.TerminationSettled{Instance: id, Failure: &m.outcome.Failures[i]})
 	}
 	if !failed {
 		e.tries = 0
@@ -116,9 +121,9 @@ func (p *provisioner) terminateCalled(ctx actor.Context, m terminateCalled) {
 
 // ended answers whoever asked for one id. Nothing is tried again here: what was
 // known of the worker grows old.
-func (p *provisioner) ended(ctx actor.Context, id messages.InstanceID, failure *messages.Failure) {
-	if asked, ok := p.endings.askers[id]; ok {
-		ctx.Send(asked.asker, messages.TerminationSettled{Instance: id, Failure: failure})
-		delete(p.endings.askers, id)
+func (p *provisioner) ended(ctx actor.Context, settled messages.TerminationSettled) {
+	if asked, ok := p.endings.askers[settled.Instance]; ok {
+		ctx.Send(asked.asker, settled)
+		delete(p.endings.askers, settled.Instance)
 	}
 }

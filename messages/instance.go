@@ -60,7 +60,10 @@ type WorkerChecked struct {
 // TerminationSettled answers [TerminateInstance], by the provisioner.
 type TerminationSettled struct {
 	Instance InstanceID
-	// Failure is set when EC2 refused for good.
+	// Unknown says that EC2 does not know the instance: it is gone, or so young
+	// that EC2 does not show it yet.
+	Unknown bool
+	// Failure is set when EC2 did not terminate it.
 	Failure *Failure
 }
 

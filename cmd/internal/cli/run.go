@@ -77,7 +77,7 @@ func (i *invocation) demoCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	c.Flags().DurationVar(&o.For, "for", 0, "how long to run at most, such as 30s; 0 plays a whole day at --speed")
-	c.Flags().Float64Var(&o.Speed, "speed", 0, "seconds of the demo that pass in one second; 0 takes 240, or what fits a day into --for")
+	c.Flags().Float64Var(&o.Speed, "speed", 0, "seconds of the demo that pass in one second; 0 takes 240")
 	c.Flags().BoolVar(&o.Headless, "headless", false, "print lines instead of drawing a screen")
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "number that the demo's world is made from")
 	c.RunE = i.does(func(cmd *cobra.Command, _ []string) error {

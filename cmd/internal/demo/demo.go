@@ -38,8 +38,8 @@ const (
 type Options struct {
 	// For is how long the demo may take; zero plays the whole day at Speed.
 	For time.Duration
-	// Speed is how many times faster than life; zero for the default, or for
-	// what lets the day fit into For.
+	// Speed is how many times faster than life; zero for the default. What of
+	// the day does not fit into For is not played.
 	Speed float64
 	// Headless prints lines even on a terminal.
 	Headless bool
@@ -64,7 +64,7 @@ func (o Options) plan() (plan, error) {
 		return plan{}, errors.New("--for and --speed must not be negative")
 	}
 	if p.Speed == 0 {
-		p.Speed = max(defaultSpeed, day.Seconds()/windDown/max(o.For.Seconds(), day.Seconds()/windDown/defaultSpeed))
+		p.Speed = defaultSpeed
 	}
 	if o.For > 0 {
 		p.length = min(day, time.Duration(float64(o.For)*windDown*p.Speed))

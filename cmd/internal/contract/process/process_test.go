@@ -227,3 +227,23 @@ func TestOnShutdown(t *testing.T) {
 		})
 	}
 }
+
+// TestShutdownAllWhileLaunching stops the process while EC2 is launching for
+// it: what comes out of that call must go too, although EC2 does not show such
+// young instances at once.
+func TestShutdownAllWhileLaunching(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t, "all")
+	if err := r.cloud.Inject(fakeec2.Fault{Action: "RunInstances", Kind: fakeec2.FaultSlow, DelaySeconds: 3}); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, r)
+	within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
+	r.enqueue(t, 2, time.Hour)
+	within(t, 30*time.Second, "instances are requested", func() bool { return strings.Contains(p.log.String(), "instance.requested") })
+	p.stop(t)
+	within(t, 20*time.Second, "nothing is left", func() bool { return r.alive() == 0 })
+	if r.launched() != 2 {
+		t.Errorf("%d instances were launched, so this test shows nothing", r.launched())
+	}
+}
