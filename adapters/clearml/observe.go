@@ -61,14 +61,16 @@ type workersData struct {
 }
 
 type workerRow struct {
+	ID         string      `json:"id"`
+	Task       *workerTask `json:"task"`
+	Registered stamp       `json:"register_time"`
+	Active     stamp       `json:"last_activity_time"`
+	Reported   stamp       `json:"last_report_time"`
+}
+
+type workerTask struct {
 	ID   string `json:"id"`
-	Task *struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
-	} `json:"task"`
-	Registered stamp `json:"register_time"`
-	Active     stamp `json:"last_activity_time"`
-	Reported   stamp `json:"last_report_time"`
+	Name string `json:"name"`
 }
 
 func (d workersData) check() error {
