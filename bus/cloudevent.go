@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,7 +111,7 @@ func DecodeEvent(data []byte) (Envelope, error) {
 		return envelope, fmt.Errorf("decode event %s: type %q is not %s<noun>.<verb>", event.ID(), event.Type(), typePrefix)
 	}
 	envelope.Kind = kind
-	if !knownKind(kind) {
+	if !slices.Contains(messages.EventKinds(), kind) {
 		return envelope, fmt.Errorf("decode event %s: %w: %s", event.ID(), ErrUnknownKind, kind)
 	}
 	fact, err := messages.DecodeEvent(kind, event.Data())
@@ -119,16 +120,6 @@ func DecodeEvent(data []byte) (Envelope, error) {
 	}
 	envelope.Event = fact
 	return envelope, nil
-}
-
-// knownKind says whether this version can decode events of the kind.
-func knownKind(kind string) bool {
-	for _, known := range messages.EventKinds() {
-		if known == kind {
-			return true
-		}
-	}
-	return false
 }
 
 // utc keeps the zero time zero.

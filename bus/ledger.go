@@ -276,10 +276,11 @@ func isConflict(err error) bool {
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// isRefusal says whether the server refused the record for good: a 4xx answer.
+// isRefusal says whether the server refused the record for good: a 4xx answer,
+// but for 409: a cluster is still busy with the same message id.
 func isRefusal(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500
+	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.Code != 409
 }
 
 // pause waits a little, or until the context ends.

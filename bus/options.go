@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -87,7 +89,7 @@ func (c ConnConfig) options() (address string, options []nats.Option, err error)
 	case c.Server != nil && c.URL != "":
 		return "", nil, errors.New("both an embedded server and a URL are given: choose one")
 	case c.Server != nil:
-		return "", append(options, nats.InProcessServer(c.Server.nats)), nil
+		return "", append(append(options, nats.InProcessServer(c.Server.nats)), c.Server.login...), nil
 	case c.URL == "":
 		return "", nil, errors.New("neither an embedded server nor a URL is given")
 	}
@@ -181,6 +183,37 @@ func (f TLSFiles) options() ([]nats.Option, error) {
 		options = append(options, nats.ClientCert(f.Cert, f.Key))
 	}
 	return options, nil
+}
+
+// server is what an embedded server shows and asks for; nil when no
+// certificate is named.
+func (f TLSFiles) server() (*tls.Config, error) {
+	if (f.Cert == "") != (f.Key == "") {
+		return nil, errors.New("TLS certificate and key belong together: give both or none")
+	}
+	if f.Cert == "" {
+		if f.CA != "" {
+			return nil, errors.New("TLS authorities without a certificate and key of the server: give them too, or none")
+		}
+		return nil, nil //nolint:nilnil // no TLS is an answer
+	}
+	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate %s with key %s: %w", f.Cert, f.Key, err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if f.CA == "" {
+		return config, nil
+	}
+	text, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, fmt.Errorf("TLS authorities: %w", err)
+	}
+	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !config.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("TLS authorities %s: no certificate in PEM found", f.CA)
+	}
+	return config, nil
 }
 
 // checkURLs parses each URL of the list. The error names the position, not the

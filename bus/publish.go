@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -131,9 +132,7 @@ func (b *Bus) storeBatch(ctx context.Context, batch []*nats.Msg) error {
 			headerBatchID:       []string{id},
 			headerBatchSequence: []string{strconv.Itoa(i + 1)},
 		}}
-		for name, values := range message.Header {
-			sent.Header[name] = values
-		}
+		maps.Copy(sent.Header, message.Header)
 		if i < last {
 			if err := b.conn.PublishMsg(sent); err != nil {
 				return fmt.Errorf("send batch of %d events: %w", len(batch), err)

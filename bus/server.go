@@ -12,6 +12,7 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 )
 
@@ -26,9 +27,19 @@ type ServerConfig struct {
 	StateDir string
 	// Listen is the address for other programs (the nats command, a
 	// dashboard), such as "127.0.0.1:4222"; port 0 takes any free port. Empty
-	// listens nowhere: only this process can connect. The server asks nobody
-	// for a password, so only loopback addresses are taken.
+	// listens nowhere: only this process can connect. An address that other
+	// machines can reach is taken only with a login.
 	Listen string
+	// User with Password, or Token, is what other programs must show; at most
+	// one of the two ways. Without, every program of this machine can read and
+	// write the bus.
+	User     string
+	Password string
+	Token    string
+	// TLS holds files: Cert and Key, when set, are the server's and make TLS
+	// a must for other programs; with CA they must show a certificate of that
+	// authority.
+	TLS TLSFiles
 	// SyncAlways writes through to the disk before anything is acknowledged.
 	// Without it a power cut (not a crash of the process) can take back what
 	// was acknowledged, up to two minutes of it: then the law of the ledger
@@ -42,6 +53,7 @@ type ServerConfig struct {
 type Server struct {
 	nats  *natsserver.Server
 	url   string
+	login []nats.Option // how this process connects to it
 	lock  *os.File
 	close sync.Once
 }
@@ -50,7 +62,15 @@ type Server struct {
 // server takes connections. The error names what is in the way: the address,
 // or the state directory, and what to do about it.
 func Start(ctx context.Context, config ServerConfig) (*Server, error) {
-	host, port, err := listenAddress(config.Listen)
+	host, port, err := listenAddress(config)
+	if err != nil {
+		return nil, fmt.Errorf("start event server: %w", err)
+	}
+	secure, err := config.TLS.server()
+	if err != nil {
+		return nil, fmt.Errorf("start event server: %w", err)
+	}
+	login, err := ConnConfig{User: config.User, Password: config.Password, Token: config.Token}.login()
 	if err != nil {
 		return nil, fmt.Errorf("start event server: %w", err)
 	}
@@ -63,32 +83,41 @@ func Start(ctx context.Context, config ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start event server: %w", err)
 	}
-	server, err := run(config, host, port)
+	options := &natsserver.Options{
+		ServerName:    "ebb",
+		Host:          host,
+		Port:          port,
+		DontListen:    config.Listen == "",
+		Username:      config.User,
+		Password:      config.Password,
+		Authorization: config.Token,
+		TLSConfig:     secure,
+		TLS:           secure != nil,
+		TLSVerify:     secure != nil && secure.ClientCAs != nil,
+		JetStream:     true,
+		StoreDir:      config.StateDir,
+		SyncAlways:    config.SyncAlways,
+		NoSigs:        true, // signals belong to cmd
+	}
+	server, err := run(options, config.Log)
 	if err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("start event server: %w", err)
+		return nil, fmt.Errorf("start event server over %s: %w", config.StateDir, err)
 	}
-	server.lock = lock
-	return server, nil
+	started := &Server{nats: server, lock: lock, login: login}
+	if config.Listen != "" {
+		started.url = server.ClientURL()
+	}
+	return started, nil
 }
 
-// run starts the server; the state directory is ours already.
-func run(config ServerConfig, host string, port int) (*Server, error) {
-	options := &natsserver.Options{
-		ServerName: "ebb",
-		Host:       host,
-		Port:       port,
-		DontListen: config.Listen == "",
-		JetStream:  true,
-		StoreDir:   config.StateDir,
-		SyncAlways: config.SyncAlways,
-		NoSigs:     true, // signals belong to cmd
-	}
+// run starts a server and waits until it takes connections.
+func run(options *natsserver.Options, log zerolog.Logger) (*natsserver.Server, error) {
 	server, err := natsserver.NewServer(options)
 	if err != nil {
 		return nil, err
 	}
-	lines := &serverLog{log: config.Log}
+	lines := &serverLog{log: log}
 	server.SetLoggerV2(lines, false, false, false)
 	server.Start()
 	if fatal := lines.firstFatal(); fatal != "" || !server.ReadyForConnections(startPatience) {
@@ -97,13 +126,9 @@ func run(config ServerConfig, host string, port int) (*Server, error) {
 		if fatal == "" {
 			fatal = fmt.Sprintf("not ready for connections after %s", startPatience)
 		}
-		return nil, fmt.Errorf("state directory %s, address %q: %s", config.StateDir, config.Listen, fatal)
+		return nil, errors.New(fatal)
 	}
-	url := ""
-	if config.Listen != "" {
-		url = server.ClientURL()
-	}
-	return &Server{nats: server, url: url}, nil
+	return server, nil
 }
 
 // URL is where other programs connect, such as nats://127.0.0.1:4222; empty
@@ -128,7 +153,8 @@ func (s *Server) Close() error {
 
 // listenAddress takes "host:port" apart for the server's options, where -1 is
 // any free port.
-func listenAddress(listen string) (host string, port int, err error) {
+func listenAddress(config ServerConfig) (host string, port int, err error) {
+	listen := config.Listen
 	if listen == "" {
 		return "", 0, nil
 	}
@@ -139,9 +165,10 @@ func listenAddress(listen string) (host string, port int, err error) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", 0, fmt.Errorf("listen address %q: the embedded server has no passwords, so it listens on a loopback address only "+
-			"(127.0.0.1, ::1, localhost); to reach it over a network run a NATS server of your own and give its URL", listen)
+	guarded := config.User != "" || config.Token != ""
+	if ip := net.ParseIP(host); !guarded && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", 0, fmt.Errorf("listen address %q can be reached from other machines, and there is no login: "+
+			"set user and password, or a token, or listen on 127.0.0.1", listen)
 	}
 	port, err = strconv.Atoi(text)
 	if err != nil || port < -1 || port > 65535 {

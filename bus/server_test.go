@@ -65,7 +65,7 @@ func TestStartRefusals(t *testing.T) {
 		"directory is a file": {file, "", []string{file, "cannot be made"}},
 		"store is a file":     {blocked, "", []string{blocked, "JetStream"}},
 		"no directory":        {"", "", []string{"state directory: none given"}},
-		"not loopback":        {t.TempDir(), "0.0.0.0:0", []string{"0.0.0.0:0", "loopback", "give its URL"}},
+		"not loopback":        {t.TempDir(), "0.0.0.0:0", []string{"0.0.0.0:0", "there is no login", "listen on 127.0.0.1"}},
 		"no port":             {t.TempDir(), "127.0.0.1", []string{"127.0.0.1", "want host:port"}},
 		"bad port":            {t.TempDir(), "127.0.0.1:nats", []string{`"nats" is not a port`}},
 		"port too big":        {t.TempDir(), "127.0.0.1:65536", []string{`"65536" is not a port`}},
@@ -74,7 +74,7 @@ func TestStartRefusals(t *testing.T) {
 			t.Parallel()
 			server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: test.dir, Listen: test.listen, Log: zerolog.Nop()})
 			if err == nil {
-				server.Close()
+				_ = server.Close()
 				t.Fatal("it started")
 			}
 			for _, want := range test.want {
@@ -130,6 +130,83 @@ func TestServerLogs(t *testing.T) {
 	}
 }
 
+func TestEmbeddedServerWithLoginAndTLS(t *testing.T) {
+	t.Parallel()
+	pki := makePKI(t)
+	for name, test := range map[string]struct {
+		config bus.ServerConfig
+		good   bus.ConnConfig
+		bad    bus.ConnConfig
+	}{
+		"password": {
+			config: bus.ServerConfig{Listen: "0.0.0.0:0", User: "ebb", Password: "pass-word"},
+			good:   bus.ConnConfig{User: "ebb", Password: "pass-word"},
+			bad:    bus.ConnConfig{User: "ebb", Password: "other"},
+		},
+		"token": {
+			config: bus.ServerConfig{Listen: "127.0.0.1:0", Token: "token-word"},
+			good:   bus.ConnConfig{Token: "token-word"},
+		},
+		"TLS": {
+			config: bus.ServerConfig{Listen: "127.0.0.1:0", TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key}},
+			good:   bus.ConnConfig{TLS: bus.TLSFiles{CA: pki.ca}},
+		},
+		"TLS both ways": {
+			config: bus.ServerConfig{Listen: "127.0.0.1:0", TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key, CA: pki.ca}},
+			good:   bus.ConnConfig{TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key, CA: pki.ca}},
+			bad:    bus.ConnConfig{TLS: bus.TLSFiles{CA: pki.ca}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.config.StateDir, test.config.Log = t.TempDir(), zerolog.Nop()
+			server, err := bus.Start(t.Context(), test.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = server.Close() })
+			all := manyObserved("prod", 0, 3)
+			if err := connect(t, server).Publish(t.Context(), all); err != nil {
+				t.Fatal(err)
+			}
+			address := "127.0.0.1:" + strconv.Itoa(portOf(t, server.URL()))
+			test.good.URL, test.good.Log = address, zerolog.Nop()
+			wantIDs(t, stored(t, dial(t, test.good), bus.EventQuery{}), all)
+			test.bad.URL, test.bad.Log = address, zerolog.Nop()
+			if conn, err := bus.Connect(t.Context(), test.bad); err == nil {
+				conn.Close()
+				t.Error("connected without what the server asks for")
+			}
+		})
+	}
+}
+
+func TestStartRefusesHalfALogin(t *testing.T) {
+	t.Parallel()
+	pki := makePKI(t)
+	for name, test := range map[string]struct {
+		config bus.ServerConfig
+		want   string
+	}{
+		"password alone":     {bus.ServerConfig{Password: "secret"}, "without a user"},
+		"two logins":         {bus.ServerConfig{User: "u", Password: "secret", Token: "secret"}, "choose one"},
+		"certificate alone":  {bus.ServerConfig{TLS: bus.TLSFiles{Cert: pki.cert}}, "give both or none"},
+		"authorities alone":  {bus.ServerConfig{TLS: bus.TLSFiles{CA: pki.ca}}, "without a certificate"},
+		"key as certificate": {bus.ServerConfig{TLS: bus.TLSFiles{Cert: pki.key, Key: pki.key}}, pki.key},
+		"key as authorities": {bus.ServerConfig{TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key, CA: pki.key}}, "no certificate in PEM"},
+	} {
+		test.config.StateDir, test.config.Log = t.TempDir(), zerolog.Nop()
+		server, err := bus.Start(t.Context(), test.config)
+		if err == nil {
+			_ = server.Close()
+			t.Fatalf("%s: it started", name)
+		}
+		if !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: error %q: want %q, and no secret", name, err, test.want)
+		}
+	}
+}
+
 func TestExternalServerWithPasswordAndTLS(t *testing.T) {
 	t.Parallel()
 	pki := makePKI(t)
@@ -157,23 +234,24 @@ func TestExternalServerWithPasswordAndTLS(t *testing.T) {
 	wantIDs(t, stored(t, dial(t, inURL), bus.EventQuery{}), all)
 
 	for name, change := range map[string]func(*bus.ConnConfig){
-		"wrong password":        func(c *bus.ConnConfig) { c.Password = "wrong-secret-word" },
-		"wrong password in URL": func(c *bus.ConnConfig) { c.URL = "tls://ebb:wrong-secret-word@" + server.Addr().String(); c.User, c.Password = "", "" },
+		"wrong password": func(c *bus.ConnConfig) { c.Password = "wrong-secret-word" },
+		"wrong password in URL": func(c *bus.ConnConfig) {
+			c.URL = "tls://ebb:wrong-secret-word@" + server.Addr().String()
+			c.User, c.Password = "", ""
+		},
 		"unknown authority":     func(c *bus.ConnConfig) { c.TLS.CA = makePKI(t).ca },
 		"no client certificate": func(c *bus.ConnConfig) { c.TLS.Cert, c.TLS.Key = "", "" },
 	} {
-		t.Run(name, func(t *testing.T) {
-			bad := good
-			change(&bad)
-			conn, err := bus.Connect(t.Context(), bad)
-			if err == nil {
-				conn.Close()
-				t.Fatal("it connected")
-			}
-			if !strings.Contains(err.Error(), address) || strings.Contains(err.Error(), "secret-word") {
-				t.Errorf("error %q: want the address, and no secret", err)
-			}
-		})
+		bad := good
+		change(&bad)
+		conn, err := bus.Connect(t.Context(), bad)
+		if err == nil {
+			conn.Close()
+			t.Fatalf("%s: it connected", name)
+		}
+		if !strings.Contains(err.Error(), address) || strings.Contains(err.Error(), "secret-word") {
+			t.Errorf("%s: error %q: want the address, and no secret", name, err)
+		}
 	}
 }
 

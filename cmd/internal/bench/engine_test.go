@@ -95,13 +95,13 @@ func start(b *testing.B, w *world, resources, maxInstances int, p ports) *engine
 		}
 		config.Queues = append(config.Queues, policy)
 	}
-	w.stage(0)
+	w.stage()
 	e := &engine{clock: w.clock, world: w}
 	e.node = actors.StartNode(actors.Seams{
 		Clock: w.clock, Runner: w.clock.work, Dispatcher: w.clock.work,
 		Log: zerolog.New(io.Discard).Level(zerolog.InfoLevel), // lines are made as in production
 	}, []actors.Config{config})
-	for range 4 { // ends with the minute, so that listings come with every fourth tick
+	for range 4 { // a listing shows the instances, the poll after it their workers
 		e.tick()
 	}
 	w.reset()
@@ -117,6 +117,6 @@ func (e *engine) close() {
 // tick makes the answers of the next poll and lets it happen, with all that
 // follows from it.
 func (e *engine) tick() {
-	e.world.stage(pollEvery)
+	e.world.stage()
 	e.clock.advance(pollEvery)
 }

@@ -29,6 +29,9 @@ type world struct {
 	tasks    int // handed out so far
 	snapshot messages.ClearMLSnapshot
 	fleet    []messages.Instance
+	staged   func(messages.ClearMLSnapshot) // also told of the answers; may be nil
+	refusals int                            // polls to fail
+	ahead    time.Duration                  // how long what is staged stays fresh
 
 	polls, lists, ends, checks int
 	answered                   time.Time // when the last poll was answered
@@ -66,13 +69,13 @@ func (w *world) join(instance messages.Instance, busy bool) messages.Instance {
 	return instance
 }
 
-// stage makes the answers to the next poll, after d, and to listings from now
-// on. All text in them is new, as it is when it comes from the network.
-func (w *world) stage(d time.Duration) {
+// stage makes the answers to polls and listings from now on. All text in them
+// is new, as it is when it comes from the network.
+func (w *world) stage() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.clock.Now().Add(d)
-	snapshot := messages.ClearMLSnapshot{At: now, ServerNow: now}
+	now := w.clock.Now()
+	var snapshot messages.ClearMLSnapshot
 	for i, name := range w.queues {
 		state := messages.QueueState{Name: name, ID: fmt.Sprintf("%032x", i)}
 		for n := range w.waiting[name] {
@@ -90,7 +93,7 @@ func (w *world) stage(d time.Duration) {
 		}
 		row := messages.WorkerState{
 			ID: worker.ID(), Task: messages.TaskID([]byte(m.task)),
-			Registered: m.instance.LaunchedAt.Add(2 * time.Minute), LastActive: now,
+			Registered: m.instance.LaunchedAt.Add(2 * time.Minute), LastActive: now.Add(w.ahead),
 		}
 		if row.Task != "" {
 			row.TaskName = "training " + string(row.Task[len(row.Task)-4:])
@@ -98,6 +101,9 @@ func (w *world) stage(d time.Duration) {
 		snapshot.Workers = append(snapshot.Workers, row)
 	}
 	w.snapshot, w.fleet = snapshot, fleet
+	if w.staged != nil {
+		w.staged(snapshot)
+	}
 }
 
 // renewed is the instance with text of its own.
@@ -130,9 +136,36 @@ func (w *world) forget() {
 func (w *world) Observe(context.Context, messages.ClearMLQuery) (messages.ClearMLSnapshot, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.refusing() {
+		return messages.ClearMLSnapshot{}, &messages.Failure{Class: messages.ClassTransient, Message: "not now"}
+	}
 	w.polls++
 	w.answered = time.Now()
+	w.snapshot.At, w.snapshot.ServerNow = w.clock.Now(), w.clock.Now()
 	return w.snapshot, nil
+}
+
+// refuse says whether a server is to refuse a poll.
+func (w *world) refuse() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refusing()
+}
+
+func (w *world) refusing() bool {
+	if w.refusals == 0 {
+		return false
+	}
+	w.refusals--
+	return true
+}
+
+// answer notes that the last poll has been answered, by a server.
+func (w *world) answer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.polls++
+	w.answered = time.Now()
 }
 
 // CreateQueues implements actors.ClearML.

@@ -34,6 +34,7 @@ func events() []messages.Event {
 			{Code: messages.ReasonBlocked, Subject: "small", Detail: "no_capacity; asked again in 2m0s"},
 		}},
 		messages.QueuePlanned{Queue: "gpu", Waiting: 2, Covered: 2},
+		messages.QueuePlanned{Queue: "gpu"},
 		messages.InstanceRequested{Resource: "big", Request: "r1", Offering: spot, Count: 2, Alive: 3, Max: 8, Reasons: []messages.Reason{{Code: messages.ReasonWaitingTasks, Want: 5, Got: 3}}},
 		messages.InstanceRefused{Resource: "big", Offering: spot, Count: 2, Class: messages.ClassNoCapacity, Code: "InsufficientInstanceCapacity", Message: "none left", RetryAt: noon.Add(2 * time.Minute)},
 		messages.InstanceRefused{Resource: "big", Offering: spot, Count: 1, Class: messages.ClassThrottled},

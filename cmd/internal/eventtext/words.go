@@ -55,6 +55,9 @@ func queueWords(event any) string {
 		}
 		return fmt.Sprintf("%s waiting, the first for %s", counted(e.Waiting, "task"), seconds(e.OldestWaitSeconds))
 	case messages.QueuePlanned:
+		if e.Waiting == 0 {
+			return "nothing waits" + because(e.Reasons)
+		}
 		text := fmt.Sprintf("%s waiting: %d covered, %d launching, %d unmet", counted(e.Waiting, "task"), e.Covered, e.Launching, e.Unmet)
 		return text + because(e.Reasons)
 	}

@@ -1,0 +1,100 @@
+package bus_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// relay is an address that stays while the server behind it comes and goes. The
+// port of a server that is down may be given to another test.
+type relay struct {
+	listener net.Listener
+
+	mu     sync.Mutex
+	target string // empty while there is no server
+	open   map[net.Conn]bool
+	group  sync.WaitGroup
+}
+
+// startRelay passes connections on to target until the test ends.
+func startRelay(tb testing.TB, target string) *relay {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := &relay{listener: listener, target: target, open: map[net.Conn]bool{}}
+	r.group.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			r.group.Go(func() { r.pass(near) })
+		}
+	})
+	tb.Cleanup(func() {
+		listener.Close()
+		r.cut("")
+		r.group.Wait()
+	})
+	return r
+}
+
+// url is where clients connect.
+func (r *relay) url() string { return "nats://" + r.listener.Addr().String() }
+
+// cut ends all connections, in the middle of whatever they do, and sends those
+// that come next to target.
+func (r *relay) cut(target string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.target = target
+	for conn := range r.open {
+		conn.Close()
+	}
+	clear(r.open)
+}
+
+// join registers a connection, unless the relay has been cut since target.
+func (r *relay) join(target string, conns ...net.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.target != target {
+		return false
+	}
+	for _, conn := range conns {
+		r.open[conn] = true
+	}
+	return true
+}
+
+// pass copies both ways until one side ends.
+func (r *relay) pass(near net.Conn) {
+	defer near.Close()
+	r.mu.Lock()
+	target := r.target
+	r.mu.Unlock()
+	if target == "" {
+		return
+	}
+	far, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	if !r.join(target, near, far) {
+		return
+	}
+	var both sync.WaitGroup
+	copyAll := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from) // ends when either side does
+		to.Close()
+		from.Close()
+	}
+	both.Go(func() { copyAll(near, far) })
+	both.Go(func() { copyAll(far, near) })
+	both.Wait()
+}

@@ -1,0 +1,229 @@
+package simulation_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"github.com/ebbscale/ebb/messages"
+)
+
+func (s *script) enqueue(d *datadriven.TestData) (string, error) {
+	queue, n, takes := "default", 1, 10*time.Minute
+	if err := args(d, map[string]any{"queue": &queue, "n": &n, "takes": &takes}); err != nil {
+		return "", err
+	}
+	return "", s.world.Enqueue(queue, n, takes)
+}
+
+// advance lets time pass and tells the events, of instances only unless it is
+// asked for others.
+func (s *script) advance(d *datadriven.TestData) (string, error) {
+	passes, kinds := time.Minute, `instance\..*|observation\..*|autoscaler\..*|queue\.created`
+	if err := args(d, map[string]any{"by": &passes, "events": &kinds}); err != nil {
+		return "", err
+	}
+	s.world.Advance(passes)
+	if answer := s.text(s.world.EventsSince(), kinds); answer != "" {
+		return answer, nil
+	}
+	return "nothing happens\n", nil
+}
+
+// events tells those since the last step that told any.
+func (s *script) events(d *datadriven.TestData) (string, error) {
+	kinds := ".*"
+	if err := args(d, map[string]any{"kinds": &kinds}); err != nil {
+		return "", err
+	}
+	return s.text(s.world.EventsSince(), kinds), nil
+}
+
+// fleet is what EC2 really has: instances by resource type and state.
+func (s *script) fleet(*datadriven.TestData) (string, error) {
+	counts := map[string]int{}
+	var keys []string
+	for _, i := range s.world.Cloud().Instances() {
+		key := i.Tag("ebb:resource") + " " + string(i.State)
+		if counts[key] == 0 {
+			keys = append(keys, key)
+		}
+		counts[key]++
+	}
+	slices.Sort(keys)
+	if len(keys) == 0 {
+		return "empty\n", nil
+	}
+	var b strings.Builder
+	for _, key := range keys {
+		fmt.Fprintf(&b, "%s: %d\n", key, counts[key])
+	}
+	return b.String(), nil
+}
+
+// tasks counts the tasks by what became of them.
+func (s *script) tasks(*datadriven.TestData) (string, error) {
+	counts := map[fakeclearml.Status]int{}
+	for _, id := range s.world.ClearML().TaskIDs() {
+		counts[s.world.ClearML().TaskStatus(id)]++
+	}
+	var b strings.Builder
+	for _, status := range []fakeclearml.Status{"queued", "in_progress", "completed", "stopped", "failed"} {
+		if n := counts[status]; n > 0 {
+			fmt.Fprintf(&b, "%s: %d\n", status, n)
+		}
+	}
+	return b.String(), nil
+}
+
+// calls tells how often EC2 was called, and how often it refused.
+func (s *script) calls(d *datadriven.TestData) (string, error) {
+	var action string
+	if err := args(d, map[string]any{"action": &action}); err != nil {
+		return "", err
+	}
+	for _, c := range s.world.Cloud().Calls() {
+		if c.Action == action {
+			return fmt.Sprintf("%s: %d calls, %d errors\n", c.Action, c.Calls, c.Errors), nil
+		}
+	}
+	return action + ": 0 calls\n", nil
+}
+
+func (s *script) outage(d *datadriven.TestData) (string, error) {
+	server, over := "clearml", false
+	if err := args(d, map[string]any{"of": &server, "over": &over}); err != nil {
+		return "", err
+	}
+	return "", s.world.Outage(server, !over)
+}
+
+func (s *script) fault(d *datadriven.TestData) (string, error) {
+	var action, kind, code string
+	times, clear := 1, false
+	if err := args(d, map[string]any{"action": &action, "kind": &kind, "code": &code, "times": &times, "clear": &clear}); err != nil {
+		return "", err
+	}
+	if clear {
+		s.world.Cloud().ClearFaults()
+		return "", nil
+	}
+	return "", s.world.Cloud().Inject(fakeec2.Fault{Action: action, Kind: fakeec2.FaultKind(kind), Code: code, Times: times})
+}
+
+// capacity bounds what EC2 has of a type in a zone.
+func (s *script) capacity(d *datadriven.TestData) (string, error) {
+	instanceType, zone, market, n := "g4dn.xlarge", "", "on-demand", 0
+	if err := args(d, map[string]any{"type": &instanceType, "zone": &zone, "market": &market, "n": &n}); err != nil {
+		return "", err
+	}
+	for _, z := range s.world.Cloud().Catalog().Zones {
+		if zone == "" || zone == z {
+			s.world.Cloud().SetCapacity(fakeec2.Offering{Type: instanceType, Zone: z, Market: fakeec2.Market(market)}, n)
+		}
+	}
+	return "", nil
+}
+
+func (s *script) deny(d *datadriven.TestData) (string, error) {
+	var actions []string
+	for _, a := range d.CmdArgs {
+		actions = append(actions, a.Key)
+	}
+	s.world.Cloud().SetDenied(actions...)
+	return "", nil
+}
+
+func (s *script) throttle(d *datadriven.TestData) (string, error) {
+	on := true
+	if err := args(d, map[string]any{"on": &on}); err != nil {
+		return "", err
+	}
+	s.world.Cloud().SetThrottle(on)
+	return "", nil
+}
+
+// interrupt takes a spot instance back, the first that runs.
+func (s *script) interrupt(*datadriven.TestData) (string, error) {
+	for _, i := range s.world.Cloud().Instances() {
+		if i.Market == fakeec2.Spot && i.State == fakeec2.Running {
+			return "", s.world.Cloud().InterruptSpot(i.ID, 0)
+		}
+	}
+	return "", fmt.Errorf("no spot instance runs")
+}
+
+func (s *script) crash(d *datadriven.TestData) (string, error) {
+	kind, after, before := "", 0, false
+	if err := args(d, map[string]any{"actor": &kind, "after": &after, "before": &before}); err != nil {
+		return "", err
+	}
+	s.world.Crash(kind, after, before)
+	return "", nil
+}
+
+func (s *script) kill(*datadriven.TestData) (string, error) {
+	s.world.Kill()
+	return "", nil
+}
+
+func (s *script) restart(d *datadriven.TestData) (string, error) {
+	var without string
+	if err := args(d, map[string]any{"without": &without}); err != nil {
+		return "", err
+	}
+	if without == "" {
+		return "", s.world.Restart()
+	}
+	return "", s.world.Restart(strings.Split(without, ",")...)
+}
+
+func (s *script) stop(d *datadriven.TestData) (string, error) {
+	mode, patience := "keep", time.Minute
+	if err := args(d, map[string]any{"mode": &mode, "patience": &patience}); err != nil {
+		return "", err
+	}
+	left, err := s.world.Stop(messages.OnShutdown(mode), patience)
+	if err != nil {
+		return "", err
+	}
+	return s.text(s.world.EventsSince(), `instance\..*|autoscaler\..*`) + fmt.Sprintf("left running: %d\n", left), nil
+}
+
+// converge lets time pass until all tasks are done and no instance is left.
+func (s *script) converge(d *datadriven.TestData) (string, error) {
+	within := 3 * time.Hour
+	if err := args(d, map[string]any{"within": &within}); err != nil {
+		return "", err
+	}
+	if wrong := s.world.Converged(within); len(wrong) > 0 {
+		return s.readable(strings.Join(wrong, "\n") + "\n"), nil
+	}
+	s.world.EventsSince()
+	return fmt.Sprintf("all %d tasks are done, nothing runs\n", s.world.Finished()), nil
+}
+
+// zombie puts a worker on the list that has no instance: one that died.
+func (s *script) zombie(d *datadriven.TestData) (string, error) {
+	resource := "A"
+	if err := args(d, map[string]any{"resource": &resource}); err != nil {
+		return "", err
+	}
+	return "", s.world.ClearML().ReportStatus(fakeclearml.Report{
+		Worker: "ebb:" + resource + ":g4dn.xlarge:i-0ffffffffffffffff",
+	})
+}
+
+// vanish freezes the agent of one instance.
+func (s *script) vanish(d *datadriven.TestData) (string, error) {
+	resource := "A"
+	if err := args(d, map[string]any{"resource": &resource}); err != nil {
+		return "", err
+	}
+	return "", s.world.Vanish(resource)
+}
