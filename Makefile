@@ -29,6 +29,7 @@ REAL_PACKAGES     := ./cmd/internal/contract/... ./adapters/bootstrap/... ./cmd/
 ARGS     ?=
 PACKAGES ?= ./...
 FUZZTIME ?= 15s
+SEEDS    ?= 60
 COVER_PACKAGE := ./actors/decide
 COVER_MIN     := 95
 COVER_PROFILE := .cache/coverage-decide.out
@@ -59,6 +60,10 @@ else
 	@echo "make test: no C compiler ($(shell $(GO) env CC)), so WITHOUT the race detector; for the full test install one: apt-get install gcc libc6-dev" >&2
 	CGO_ENABLED=0 $(GO) test $(PACKAGES)
 endif
+
+.PHONY: sim
+sim: ## Whole worlds of the production program on a virtual clock: scenarios, crashes, SEEDS drawn ones
+	$(GO) test -count=1 ./cmd/internal/simulation -seeds $(SEEDS)
 
 .PHONY: test-real
 test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck); a missing tool fails

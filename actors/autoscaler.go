@@ -38,6 +38,8 @@ type autoscaler struct {
 }
 
 // Receive implements actor.Actor.
+//
+//nolint:cyclop // one case for each message
 func (a *autoscaler) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:

@@ -20,6 +20,10 @@ const (
 	outboxMax      = 100_000
 	publishBatch   = 256
 	publishTimeout = 30 * time.Second
+	// gatherTime is how long events are gathered before they are sent. Those of
+	// one evaluation then go in one batch, and behind the launches it orders:
+	// the ledger and the events are written to the same disk.
+	gatherTime = 100 * time.Millisecond
 )
 
 // outbox is what has not reached the bus yet. It outlives the recorder's lives:
@@ -48,7 +52,7 @@ type recorder struct {
 	count    uint64
 	sending  string // the last event that is on its way; empty when none is
 	failures int
-	retry    alarm
+	next     alarm // to send: what was gathered, or again what failed
 	flusher  *actor.PID
 	deadline alarm
 }
@@ -66,7 +70,7 @@ func (r *recorder) Receive(ctx actor.Context) {
 		r.prefix = fmt.Sprintf("%s.%s", r.env.name, r.env.life())
 		r.send(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		r.retry.cancel()
+		r.next.cancel()
 		r.deadline.cancel()
 	case messages.RecorderMessage:
 		r.on(ctx, m)
@@ -74,7 +78,7 @@ func (r *recorder) Receive(ctx actor.Context) {
 		r.published(ctx, m)
 	case rang:
 		switch {
-		case m.name == "retry" && r.retry.heeds(m):
+		case m.name == "next" && r.next.heeds(m):
 			r.send(ctx)
 		case m.name == "deadline" && r.deadline.heeds(m):
 			r.flushed(ctx)
@@ -95,6 +99,7 @@ func (r *recorder) on(ctx actor.Context, message messages.RecorderMessage) {
 			return
 		}
 		r.deadline.set(r.env, ctx, "deadline", m.Patience)
+		r.gather(ctx)
 	}
 }
 
@@ -110,7 +115,20 @@ func (r *recorder) record(ctx actor.Context, m messages.Record) {
 		return
 	}
 	r.outbox.events = append(r.outbox.events, recorded)
-	r.send(ctx)
+	r.gather(ctx)
+}
+
+// gather sends soon, or now when there is enough for a batch or somebody waits
+// for the end. After a failure its own wait goes on.
+func (r *recorder) gather(ctx actor.Context) {
+	switch {
+	case r.sending != "" || r.failures > 0:
+	case r.flusher != nil || len(r.outbox.events) >= publishBatch:
+		r.next.cancel()
+		r.send(ctx)
+	case !r.next.pending():
+		r.next.set(r.env, ctx, "next", gatherTime)
+	}
 }
 
 // levelOf is how loud an event is in the log: warn for what somebody may have
@@ -125,7 +143,7 @@ func levelOf(event messages.Event) zerolog.Level {
 }
 
 func (r *recorder) send(ctx actor.Context) {
-	if r.sending != "" || r.retry.pending() || len(r.outbox.events) == 0 {
+	if r.sending != "" || r.next.pending() || len(r.outbox.events) == 0 {
 		return
 	}
 	batch := slices.Clone(r.outbox.events[:min(publishBatch, len(r.outbox.events))])
@@ -152,7 +170,7 @@ func (r *recorder) published(ctx actor.Context, m published) {
 		r.failures++
 		wait := decide.Backoff{Base: time.Second, Max: 30 * time.Second}.Wait(r.failures, r.rand.Float64())
 		r.env.log.Warn().Err(m.err).Int("kept", len(r.outbox.events)).Dur("retry_in", wait).Msg("events not published")
-		r.retry.set(r.env, ctx, "retry", wait)
+		r.next.set(r.env, ctx, "next", wait)
 		return
 	}
 	r.failures = 0

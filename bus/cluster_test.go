@@ -1,9 +1,13 @@
 package bus_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
-	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,41 +20,86 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
+// memberEnv, when set, makes the test binary one server of a cluster: its name,
+// store, cluster port and routes, separated by semicolons.
+const memberEnv = "EBB_TEST_CLUSTER_MEMBER"
+
+// runMember is a server of a cluster until its standard input ends, as it does
+// when the test ends, however it ends. It prints where clients connect.
+func runMember(config string) error {
+	parts := strings.Split(config, ";")
+	if len(parts) != 4 {
+		return fmt.Errorf("%s is %q", memberEnv, config)
+	}
+	port, err := strconv.Atoi(parts[2])
+	if err != nil {
+		return err
+	}
+	server, err := natsserver.NewServer(&natsserver.Options{
+		ServerName: parts[0], Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoLog: true,
+		JetStream: true, StoreDir: parts[1],
+		Cluster: natsserver.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: port},
+		Routes:  natsserver.RoutesFromStr(parts[3]),
+	})
+	if err != nil {
+		return err
+	}
+	server.Start()
+	if !server.ReadyForConnections(10 * time.Second) {
+		return errors.New("server not ready")
+	}
+	fmt.Println(server.ClientURL())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
 // cluster runs three servers that keep everything three times, and answers
-// their addresses.
+// their addresses. They are processes of their own: in one process a cluster
+// does not always come down.
 func cluster(t *testing.T) []string {
 	t.Helper()
 	const size = 3
-	// The servers must know each other's ports before they start.
-	var routes []*url.URL
-	var ports []int
+	var routes, ports []string // known to all before the first one starts
 	var free []net.Listener
 	for range size {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		address, err := url.Parse("nats://" + listener.Addr().String())
+		free = append(free, listener)
+		_, port, err := net.SplitHostPort(listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		routes, ports = append(routes, address), append(ports, portOf(t, address.String()))
-		free = append(free, listener)
+		ports, routes = append(ports, port), append(routes, "nats://"+listener.Addr().String())
 	}
 	for _, listener := range free {
 		listener.Close()
 	}
-	servers := make([]*natsserver.Server, size)
+	addresses := make([]string, size)
 	for n := range size {
-		servers[n] = external(t, func(o *natsserver.Options) {
-			o.ServerName = fmt.Sprint("n", n)
-			o.Cluster = natsserver.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: ports[n]}
-			o.Routes = routes
+		member := exec.CommandContext(t.Context(), os.Args[0])
+		member.Env = append(os.Environ(), fmt.Sprintf("%s=n%d;%s;%s;%s", memberEnv, n, t.TempDir(), ports[n], strings.Join(routes, ",")))
+		member.Stderr = os.Stderr
+		stdin, err := member.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, err := member.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := member.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = member.Process.Kill()
+			stdin.Close()
+			_ = member.Wait() // killed
 		})
-	}
-	var addresses []string
-	for _, server := range servers {
-		addresses = append(addresses, server.ClientURL())
+		if _, err := fmt.Fscanln(stdout, &addresses[n]); err != nil {
+			t.Fatalf("server %d did not start: %v", n, err)
+		}
 	}
 	return addresses
 }

@@ -12,9 +12,16 @@ import (
 )
 
 const (
+	// catchUpBeat and followBeat are how often the server says that it has not
+	// forgotten a reader. After two missing beats nats.go makes a new one: a
+	// request for messages can get lost, and nobody would notice.
+	catchUpBeat = time.Second
+	followBeat  = 5 * time.Second
 	// quietPatience is how long a reader that expects more messages waits
 	// before it asks whether there still are any: they may have aged away.
-	quietPatience = 2 * time.Second
+	// nats.go counts beats within one wait only, so it must be longer than
+	// two of them.
+	quietPatience = 5 * catchUpBeat
 	// tidyPatience bounds the removal of a reader at the server.
 	tidyPatience = 2 * time.Second
 )
@@ -117,6 +124,8 @@ type reading struct {
 
 // read calls handle for each message, in order and without gaps. Without
 // follow it returns once there is no more.
+//
+//nolint:cyclop // one pass with its few ways to end
 func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg) error) error {
 	consumer, err := b.stream.OrderedConsumer(ctx, what.stream, what.config)
 	if err != nil {
@@ -126,7 +135,11 @@ func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg)
 	if !what.follow && consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
-	messages, err := consumer.Messages()
+	beat := catchUpBeat
+	if what.follow {
+		beat = followBeat
+	}
+	messages, err := consumer.Messages(jetstream.PullHeartbeat(beat))
 	if err != nil {
 		return err
 	}
@@ -141,7 +154,11 @@ func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg)
 			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded): // ours: it has been quiet
 			info, err := consumer.Info(ctx)
-			if err == nil && info.NumPending == 0 {
+			switch {
+			case errors.Is(err, jetstream.ErrConsumerNotFound): // being made anew
+			case err != nil:
+				return fmt.Errorf("nothing came for %s: %w", quietPatience, err)
+			case info.NumPending == 0:
 				return nil
 			}
 			continue

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -101,6 +102,39 @@ func TestEventsFollow(t *testing.T) {
 	wantIDs(t, got, all)
 	if !slices.IsSortedFunc(got, func(a, b bus.StoredEvent) int { return int(a.Sequence) - int(b.Sequence) }) {
 		t.Error("not in the order of the stream")
+	}
+}
+
+// The request for messages gets lost: the reader must notice the silence.
+func TestEventsSurviveALostRequest(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "127.0.0.1:0")
+	way := startRelay(t, strings.TrimPrefix(server.URL(), "nats://"))
+	lost := 0
+	way.tamper = func(data []byte) {
+		if at := bytes.Index(data, []byte("CONSUMER.MSG.NEXT")); at >= 0 && lost == 0 {
+			copy(data[at:], "CONSUMER.MSG.LOST")
+			lost++
+		}
+	}
+	conn := dial(t, bus.ConnConfig{URL: way.url(), EventsMaxBytes: small, Log: zerolog.Nop()})
+	all := manyObserved("prod", 0, 3)
+	if err := conn.Publish(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var got []bus.StoredEvent
+	err := conn.Events(ctx, bus.EventQuery{}, func(event bus.StoredEvent) error {
+		got = append(got, event)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, got, all)
+	if lost != 1 {
+		t.Errorf("%d requests lost: nothing was tested", lost)
 	}
 }
 

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -18,6 +19,13 @@ import (
 // store of that batch behind (nats-server 2.15.2). What belongs to a server
 // that nobody shut down is much more, and found.
 func TestMain(m *testing.M) {
+	if member := os.Getenv(memberEnv); member != "" {
+		if err := runMember(member); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	const store = "github.com/nats-io/nats-server/v2/server"
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction(store+".(*fileStore).flushStreamStateLoop"),

@@ -14,6 +14,8 @@ type relay struct {
 
 	mu     sync.Mutex
 	target string // empty while there is no server
+	// tamper, when set, may change what clients send, keeping its length.
+	tamper func([]byte)
 	open   map[net.Conn]bool
 	group  sync.WaitGroup
 }
@@ -89,12 +91,27 @@ func (r *relay) pass(near net.Conn) {
 		return
 	}
 	var both sync.WaitGroup
-	copyAll := func(to, from net.Conn) {
+	copyAll := func(to io.Writer, from io.Reader) {
 		_, _ = io.Copy(to, from) // ends when either side does
-		to.Close()
-		from.Close()
+		near.Close()
+		far.Close()
 	}
 	both.Go(func() { copyAll(near, far) })
-	both.Go(func() { copyAll(far, near) })
+	both.Go(func() { copyAll(tampered{r, far}, near) })
 	both.Wait()
+}
+
+// tampered writes what the relay's tamper makes of it.
+type tampered struct {
+	relay *relay
+	to    io.Writer
+}
+
+func (w tampered) Write(data []byte) (int, error) {
+	w.relay.mu.Lock()
+	if w.relay.tamper != nil {
+		w.relay.tamper(data)
+	}
+	w.relay.mu.Unlock()
+	return w.to.Write(data)
 }

@@ -113,8 +113,10 @@ func (p plan) play(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	process, err := app.Start(ctx, app.Options{File: file, Version: p.Version, Log: p.Log, Clock: now,
-		AnswerFresh: max(actors.DefaultAnswerFresh, time.Duration(p.Speed*float64(answerTime)))})
+	process, err := app.Start(ctx, app.Options{
+		File: file, Version: p.Version, Log: p.Log, Clock: now,
+		AnswerFresh: max(actors.DefaultAnswerFresh, time.Duration(p.Speed*float64(answerTime))),
+	})
 	if err != nil {
 		return err
 	}

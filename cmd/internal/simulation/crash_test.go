@@ -12,7 +12,7 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-var crashPoints = flag.Int("crash-points", 3, "at how many messages each kind of actor fails in TestCrashes; 0 for all of them")
+var crashPoints = flag.Int("crash-points", defaultCrashPoints, "at how many messages each kind of actor fails in TestCrashes; 0 for all of them")
 
 // play is a short day: tasks of two queues on two types, one of them a spot one.
 func play(t *testing.T, prepare func(*simulation.World)) *simulation.World {

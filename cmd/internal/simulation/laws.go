@@ -273,6 +273,8 @@ func (l *laws) popped(i *instance, answer *http.Response) {
 }
 
 // event sees what reached the bus.
+//
+//nolint:cyclop // one case for each event
 func (l *laws) event(recorded messages.Recorded) {
 	of := func(id messages.InstanceID) *explanation {
 		if l.explained[id] == nil {

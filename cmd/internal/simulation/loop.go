@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2/virtual"
@@ -20,6 +21,7 @@ type loop struct {
 	ready   []func()
 	current *routine // whose code runs now; nil outside routines
 	steps   uint64
+	inOrder bool // what became ready first runs first
 }
 
 // routine is a call to the outside: code that can sleep on the virtual clock.
@@ -86,11 +88,12 @@ func (l *loop) sleep(d time.Duration) bool {
 func (l *loop) step(limit time.Time) bool {
 	l.steps++
 	if n := len(l.ready); n > 0 {
-		i := l.rng.IntN(n)
+		i := 0
+		if !l.inOrder {
+			i = l.rng.IntN(n)
+		}
 		f := l.ready[i]
-		l.ready[i] = l.ready[n-1]
-		l.ready[n-1] = nil
-		l.ready = l.ready[:n-1]
+		l.ready = slices.Delete(l.ready, i, i+1)
 		f()
 		return true
 	}

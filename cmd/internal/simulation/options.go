@@ -46,6 +46,9 @@ type Options struct {
 	Network fakeec2.Dist
 	// NoQueues leaves it to the autoscaler to create the queues.
 	NoQueues bool
+	// InOrder runs what became ready first, in place of what is drawn: stories
+	// then change only when the program does.
+	InOrder bool
 	// Stale is how long after the last need a launch may still happen, 3 min by
 	// default; worlds in which calls fail need more.
 	Stale time.Duration

@@ -86,7 +86,7 @@ func (p *process) kill() {
 // start runs the program against the world, with adapters of its own.
 func (w *World) start() error {
 	p := &process{world: w, routines: map[*routine]bool{}}
-	cfg, err := w.config(p)
+	cfg, err := w.config()
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (w *World) start() error {
 }
 
 // config is what a program would make of its configuration file.
-func (w *World) config(p *process) (actors.Config, error) {
+func (w *World) config() (actors.Config, error) {
 	w.starts++
 	server, err := clearml.New(clearml.Config{
 		APIServer: apiHost, AccessKey: accessKey, SecretKey: secretKey, Clock: coroutineClock{w.loop},

@@ -25,6 +25,7 @@ import (
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
+		t.Helper()
 		s := &script{t: t, names: map[string]string{}}
 		defer func() {
 			if s.world != nil {
@@ -140,7 +141,7 @@ func (s *script) begin(d *datadriven.TestData) error {
 			Pending: fakeec2.Dist{Median: 10 * time.Second}, ShuttingDown: fakeec2.Dist{Median: 30 * time.Second},
 			Visible: fakeec2.Dist{Median: time.Second}, Stale: fakeec2.Dist{Median: time.Second},
 		},
-		Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
+		InOrder: true, Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
 	}
 	seed, visible := 1, time.Second
 	if err := args(d, map[string]any{

@@ -14,7 +14,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed alone, and tell its story")
-	seeds     = flag.Uint64("seeds", 60, "how many seeds to run")
+	seeds     = flag.Uint64("seeds", defaultSeeds, "how many seeds to run")
 	firstSeed = flag.Uint64("first-seed", 1, "the first of them")
 )
 
@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 
 // TestSeeds lets drawn worlds go through drawn misfortunes. One that breaks a law
 // prints the line that replays it.
+//
+//nolint:tparallel // the end of all seeds is waited for
 func TestSeeds(t *testing.T) {
 	t.Parallel()
 	first, count := *firstSeed, *seeds
@@ -66,7 +68,7 @@ func runSeed(t *testing.T, seed uint64) simulation.Report {
 // TestSeedsReplay runs a seed twice: everything happens again, to the last bit.
 func TestSeedsReplay(t *testing.T) {
 	t.Parallel()
-	for _, seed := range []uint64{3, 21} {
+	for _, seed := range []uint64{21} {
 		first, second := runSeed(t, seed), runSeed(t, seed)
 		if first.Trace != second.Trace || first.Steps != second.Steps {
 			t.Errorf("seed %d: %s and then %s", seed, first, second)

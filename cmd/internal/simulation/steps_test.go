@@ -105,11 +105,11 @@ func (s *script) outage(d *datadriven.TestData) (string, error) {
 
 func (s *script) fault(d *datadriven.TestData) (string, error) {
 	var action, kind, code string
-	times, clear := 1, false
-	if err := args(d, map[string]any{"action": &action, "kind": &kind, "code": &code, "times": &times, "clear": &clear}); err != nil {
+	times, all := 1, false
+	if err := args(d, map[string]any{"action": &action, "kind": &kind, "code": &code, "times": &times, "clear": &all}); err != nil {
 		return "", err
 	}
-	if clear {
+	if all {
 		s.world.Cloud().ClearFaults()
 		return "", nil
 	}

@@ -57,7 +57,7 @@ func New(seed uint64, options Options) (*World, error) {
 	}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 	w := &World{seed: seed, options: options, trace: sha256.New()}
-	w.loop = &loop{clock: virtual.New(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)), rng: draws(1)}
+	w.loop = &loop{clock: virtual.New(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)), rng: draws(1), inOrder: options.InOrder}
 	w.laws = newLaws(w)
 	w.chaos = &chaos{world: w, loop: w.loop, count: map[string]int{}}
 	w.log = zerolog.New(complaints{w}).Level(zerolog.ErrorLevel)

@@ -1,0 +1,8 @@
+//go:build !race
+
+package simulation_test
+
+const (
+	defaultSeeds       = 60
+	defaultCrashPoints = 3
+)
