@@ -118,7 +118,7 @@ func (a *autoscaler) begin(ctx actor.Context) {
 		return &recorder{env: a.env, publisher: a.cfg.Publisher, text: text, rand: draws(1), outbox: a.outbox}
 	})
 	a.provisioner = a.env.spawn(ctx, "provisioner", func() actor.Actor {
-		return &provisioner{env: a.env, ec2: a.cfg.EC2, ledger: a.cfg.Ledger, rand: draws(2)}
+		return &provisioner{env: a.env, ec2: a.cfg.EC2, ledger: a.cfg.Ledger, fresh: a.cfg.AnswerFresh, rand: draws(2)}
 	})
 	a.inventory = a.env.spawn(ctx, "inventory", func() actor.Actor {
 		return &inventory{env: a.env, ec2: a.cfg.EC2}

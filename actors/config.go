@@ -18,9 +18,9 @@ type Config struct {
 	WorkersPrefix string
 	// PollingInterval is the time between two looks at the queues.
 	PollingInterval time.Duration
-	// AnswerFresh is how long the answer about a worker may take to be acted on:
-	// it is made of several calls, and the first may be old when the last comes.
-	// Zero is [DefaultAnswerFresh].
+	// AnswerFresh is how old an answer about a worker may be to be acted on: it
+	// is made of several calls, the first may be old when the last one comes, and
+	// the termination that follows may have to wait. Zero is [DefaultAnswerFresh].
 	AnswerFresh time.Duration
 	Resources   []Resource
 	Queues      []decide.QueuePolicy

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/messages"
@@ -155,8 +156,8 @@ func (i *instance) settle(ctx actor.Context) {
 	case messages.PhaseBusy:
 	}
 	i.stage = next
-	if next == stageBusy {
-		i.deadline.cancel()
+	if next == stageBusy || (next == stageBooting && !i.sight.Polled) {
+		i.deadline.cancel() // an old instance that was just found is not a late one
 		return
 	}
 	i.arm(ctx, wait)
@@ -297,7 +298,7 @@ func (i *instance) terminated(ctx actor.Context, m messages.TerminationSettled) 
 		m.Failure = &messages.Failure{Class: messages.ClassNotFound, Message: "EC2 does not know the instance yet"}
 	}
 	if m.Failure != nil {
-		i.env.log.Error().Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
+		i.env.log.WithLevel(loudness(m.Failure.Class)).Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
 			Msg("EC2 did not terminate the instance; asked again later")
 		i.stage = stageRefused
 		i.arm(ctx, refusedAgain)
@@ -311,4 +312,15 @@ func (i *instance) terminated(ctx actor.Context, m messages.TerminationSettled) 
 
 func (i *instance) record(ctx actor.Context, event messages.Event) {
 	ctx.Send(i.recorder, messages.Record{At: i.env.clock.Now(), Event: event})
+}
+
+// loudness is how loud a failed termination is in the log: what passes by
+// itself is no error.
+func loudness(class messages.FailureClass) zerolog.Level {
+	switch class {
+	case messages.ClassThrottled, messages.ClassTransient, messages.ClassNotFound:
+		return zerolog.WarnLevel
+	default:
+		return zerolog.ErrorLevel
+	}
 }

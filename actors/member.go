@@ -17,6 +17,7 @@ type member struct {
 	pid       *actor.PID
 	phase     messages.Phase
 	row       messages.WorkerState // the last row seen; zero ID before the first
+	polled    bool                 // whether any poll has looked for its worker
 	sightedAt time.Time
 	idleSince time.Time
 	expired   bool
@@ -184,14 +185,14 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 
 func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerState, poll messages.WorkersPolled) {
 	phase := decide.PhaseOf(row, m.row.ID != "", poll.ServerNow)
-	same := phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != ""))
+	same := m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != ""))
 	if row != nil {
 		if phase == messages.PhaseIdle && m.phase != messages.PhaseIdle {
 			m.idleSince, m.expired = r.idleFrom(m, row, poll), false
 		}
 		m.row = *row
 	}
-	m.phase, m.sightedAt = phase, poll.At
+	m.phase, m.polled, m.sightedAt = phase, true, poll.At
 	if !same {
 		if phase != messages.PhaseIdle {
 			m.idleSince, m.expired = time.Time{}, false
@@ -215,7 +216,7 @@ func (r *resource) sight(ctx actor.Context, m *member) {
 		Prefix: r.prefix, Resource: r.spec.Name, InstanceType: m.instance.Offering.InstanceType, Instance: m.instance.ID,
 	}
 	sighted := messages.InstanceSighted{
-		At: m.sightedAt, Instance: m.instance, Phase: m.phase, Worker: worker.ID(),
+		At: m.sightedAt, Instance: m.instance, Phase: m.phase, Polled: m.polled, Worker: worker.ID(),
 		Registered: m.row.Registered, IdleSince: m.idleSince,
 	}
 	if m.row.ID != "" {

@@ -15,6 +15,9 @@ import (
 const (
 	callTimeout   = 60 * time.Second
 	ledgerTimeout = 15 * time.Second
+	// sweepAfter is when whatever an earlier life was writing to the ledger has
+	// been written, or never will be.
+	sweepAfter = ledgerTimeout + 5*time.Second
 	// launchLanes is how many RunInstances calls may be under way: as many as
 	// EC2's request bucket holds.
 	launchLanes = 5
@@ -40,6 +43,7 @@ type provisioner struct {
 	ec2    EC2
 	ledger Ledger
 	rand   *rand.Rand
+	fresh  time.Duration // see Config.AnswerFresh
 
 	ready    bool // the ledger has been read
 	reading  alarm
@@ -81,6 +85,8 @@ func (p *provisioner) Receive(ctx actor.Context) {
 		p.on(ctx, m)
 	case ledgerRead:
 		p.ledgerRead(ctx, m)
+	case ledgerSwept:
+		p.ledgerSwept(ctx, m)
 	case intended:
 		p.intended(ctx, m)
 	case launchCalled:
@@ -123,6 +129,8 @@ func (p *provisioner) rang(ctx actor.Context, m rang) {
 	switch {
 	case m.name == "ledger" && p.reading.heeds(m):
 		p.readLedger(ctx)
+	case m.name == "sweep" && p.reading.heeds(m):
+		p.sweep(ctx)
 	case m.name == "launch" && p.launchAt.heeds(m):
 		p.drive(ctx)
 	case m.name == "terminate" && p.endings.flush.heeds(m):
@@ -198,6 +206,45 @@ func (p *provisioner) ledgerRead(ctx actor.Context, m ledgerRead) {
 		p.intend(ctx, p.launches[request])
 	}
 	p.drive(ctx)
+	p.reading.set(p.env, ctx, "sweep", sweepAfter)
+}
+
+// ledgerSwept is the second look into the ledger.
+type ledgerSwept struct {
+	records []messages.LaunchRecord
+	err     error
+}
+
+// sweep looks again for intents that an earlier life was still writing when
+// this one read the ledger.
+func (p *provisioner) sweep(ctx actor.Context) {
+	now := p.env.clock.Now() // what is settled already does not matter
+	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
+		records, err := p.ledger.Launches(io, now)
+		return ledgerSwept{records: records, err: err}
+	})
+}
+
+// ledgerSwept gives up the intents that nobody asks for any more: their life
+// ended before EC2 was called, and nobody counts them. Left alone they would be
+// sent at the next start, over whatever there is then.
+func (p *provisioner) ledgerSwept(ctx actor.Context, m ledgerSwept) {
+	if m.err != nil {
+		p.reading.set(p.env, ctx, "sweep", sweepAfter)
+		return
+	}
+	for _, record := range m.records {
+		request := record.Intent.Request
+		if record.Settled || p.launches[request] != nil || slices.ContainsFunc(p.recent, func(r messages.LaunchRecord) bool {
+			return r.Intent.Request == request
+		}) {
+			continue
+		}
+		p.env.log.Warn().Str("launch", string(record.Launch)).Msg("a launch of an earlier life was never sent and is given up")
+		op := &launchOp{intent: record.Intent, record: record, stage: opCalling}
+		p.launches[request] = op
+		p.refused(ctx, op, &messages.Failure{Class: messages.ClassUnknown, Message: "given up: its process ended before EC2 was called"})
+	}
 }
 
 // waiting lists the requests that came before the ledger was read.

@@ -11,10 +11,6 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-// terminateFresh is how old a request to terminate may be when EC2 is called:
-// what the asker knew of its worker was true then.
-const terminateFresh = 5 * time.Second
-
 // endings are the terminations asked for and not yet answered.
 type endings struct {
 	askers  map[messages.InstanceID]ending
@@ -76,10 +72,10 @@ func (p *provisioner) terminateNext(ctx actor.Context) {
 	})
 }
 
-// forgetStale answers those that have waited for too long: they have to look
-// again whether the instance may go.
+// forgetStale answers those that have waited for too long: what they knew of
+// their worker was true when they asked, and they have to look again.
 func (p *provisioner) forgetStale(ctx actor.Context) {
-	fresh := p.env.clock.Now().Add(-terminateFresh)
+	fresh := p.env.clock.Now().Add(-p.fresh)
 	for _, id := range slices.Clone(p.endings.order) {
 		if p.endings.askers[id].at.Before(fresh) {
 			p.endings.order = slices.DeleteFunc(p.endings.order, func(other messages.InstanceID) bool { return other == id })

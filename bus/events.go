@@ -153,13 +153,8 @@ func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded): // ours: it has been quiet
-			info, err := consumer.Info(ctx)
-			switch {
-			case errors.Is(err, jetstream.ErrConsumerNotFound): // being made anew
-			case err != nil:
-				return fmt.Errorf("nothing came for %s: %w", quietPatience, err)
-			case info.NumPending == 0:
-				return nil
+			if over, err := noneLeft(ctx, consumer); over || err != nil {
+				return err
 			}
 			continue
 		case err != nil:
@@ -176,6 +171,18 @@ func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg)
 			return nil
 		}
 	}
+}
+
+// noneLeft asks whether a reader has nothing more to wait for.
+func noneLeft(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
+	info, err := consumer.Info(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound): // it is being made anew
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("nothing came for %s: %w", quietPatience, err)
+	}
+	return info.NumPending == 0, nil
 }
 
 // next waits for one message: for ever when following, else for quietPatience.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,6 +282,7 @@ func TestIntendThroughLoss(t *testing.T) {
 	ledger := open(t, conn, "prod")
 	got := map[messages.RequestID]messages.LaunchRecord{}
 	stop, done := make(chan struct{}), make(chan struct{})
+	var count atomic.Int64
 	go func() {
 		defer close(done)
 		for n := 0; ; n++ {
@@ -291,6 +293,7 @@ func TestIntendThroughLoss(t *testing.T) {
 				cancel()
 				if err == nil {
 					got[request] = record
+					count.Add(1)
 					break
 				}
 				if try == 100 {
@@ -306,7 +309,9 @@ func TestIntendThroughLoss(t *testing.T) {
 		}
 	}()
 	for round := range 4 {
-		time.Sleep(20 * time.Millisecond)
+		for seen := count.Load(); count.Load() < seen+3 && t.Context().Err() == nil && !t.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
 		way.cut("")
 		if round%2 == 1 {
 			server.Shutdown()
@@ -318,7 +323,7 @@ func TestIntendThroughLoss(t *testing.T) {
 	close(stop)
 	<-done
 	records := launches(t, open(t, dial(t, bus.ConnConfig{URL: way.url(), Log: zerolog.Nop()}), "prod"), time.Time{})
-	if len(records) != len(got) || len(got) < 2 {
+	if len(records) != len(got) || len(got) < 12 {
 		t.Fatalf("%d records for %d requests", len(records), len(got))
 	}
 	for _, record := range records {

@@ -30,6 +30,9 @@ type InstanceSighted struct {
 	At       time.Time
 	Instance Instance
 	Phase    Phase
+	// Polled says that a poll has looked for its worker since this process knows
+	// the instance; until then booting means no more than unknown.
+	Polled   bool
 	Worker   WorkerID
 	Task     TaskID
 	TaskName string

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -75,15 +77,17 @@ func (d tasksData) check() error {
 // Activity asks the tasks API what the named workers ran since the given time.
 // The answer has one entry for each worker asked, in the order asked. A task
 // names its worker only from the first report on, seconds after it was pulled.
+// Workers are told apart by their instance ids alone: an instance that was
+// launched under another prefix or name must not look as if it had no work.
 func (c *Client) Activity(
 	ctx context.Context, since time.Time, workers []messages.WorkerID,
 ) ([]messages.WorkerActivity, error) {
-	known := make(map[messages.WorkerID]*history, len(workers))
+	known := make(map[string]*history, len(workers))
 	for _, worker := range workers {
 		if !plain(string(worker)) {
 			return nil, fmt.Errorf("ask activity: %w", invalid("worker id %q is empty, not UTF-8 or holds a NUL", worker))
 		}
-		known[worker] = &history{}
+		known[ending(worker)] = &history{}
 	}
 	for start := 0; start < len(workers); {
 		end := groupEnd(workers, start)
@@ -95,10 +99,25 @@ func (c *Client) Activity(
 	activity := make([]messages.WorkerActivity, len(workers))
 	for i, worker := range workers {
 		activity[i] = messages.WorkerActivity{
-			Worker: worker, Running: known[worker].running, LastEnd: known[worker].lastEnd,
+			Worker: worker, Running: known[ending(worker)].running, LastEnd: known[ending(worker)].lastEnd,
 		}
 	}
 	return activity, nil
+}
+
+// ending is the part of a worker id after its last colon: the instance's id.
+func ending(worker messages.WorkerID) string {
+	return string(worker[strings.LastIndexByte(string(worker), ':')+1:])
+}
+
+// withEndings is a regular expression that matches the worker ids with the same
+// endings.
+func withEndings(workers []messages.WorkerID) string {
+	quoted := make([]string, len(workers))
+	for i, worker := range workers {
+		quoted[i] = regexp.QuoteMeta(ending(worker))
+	}
+	return "(^|:)(" + strings.Join(quoted, "|") + ")$"
 }
 
 // groupEnd is where the group that begins at start ends.
@@ -123,10 +142,10 @@ type history struct {
 // histories asks for the running tasks first and for those that ended second: a
 // task that ends in between is then seen twice, and not missed.
 func (c *Client) histories(
-	ctx context.Context, since time.Time, workers []messages.WorkerID, known map[messages.WorkerID]*history,
+	ctx context.Context, since time.Time, workers []messages.WorkerID, known map[string]*history,
 ) error {
 	base := tasksRequest{
-		Any:          fieldPattern{Fields: []string{"last_worker"}, Pattern: exactly(workers)},
+		Any:          fieldPattern{Fields: []string{"last_worker"}, Pattern: withEndings(workers)},
 		OnlyFields:   []string{"id", "status", "last_worker", "completed", "status_changed", "last_update"},
 		SearchHidden: true,
 		// Newest first: a row that changes goes to the front, so that others are seen
@@ -137,7 +156,7 @@ func (c *Client) histories(
 	running := base
 	running.Status = []string{taskInProgress}
 	if err := c.eachTask(ctx, running, func(row *taskRow) {
-		about := known[messages.WorkerID(row.LastWorker)]
+		about := known[ending(messages.WorkerID(row.LastWorker))]
 		if about == nil || row.Status != taskInProgress {
 			return
 		}
@@ -150,7 +169,7 @@ func (c *Client) histories(
 	ended := base
 	ended.StatusChanged = []string{">=" + serverTime(since)}
 	return c.eachTask(ctx, ended, func(row *taskRow) {
-		about := known[messages.WorkerID(row.LastWorker)]
+		about := known[ending(messages.WorkerID(row.LastWorker))]
 		if at := endOf(row); about != nil && !at.IsZero() && !at.Before(since) && at.After(about.lastEnd) {
 			about.lastEnd = at
 		}

@@ -108,9 +108,13 @@ func TestActivity(t *testing.T) {
 		"others' and nobody's": {
 			[]map[string]any{
 				row("t1", "in_progress", "PFX:A:T:I-1", "09:10:00.000Z", ""), row("t2", "completed", w1+"0", "09:40:00.000Z", "09:40:00.000Z"),
-				row("t3", "in_progress", "", "09:20:00.000Z", ""), row("t4", "in_progress", "x"+w1, "09:41:00.000Z", ""),
+				row("t3", "in_progress", "", "09:20:00.000Z", ""), row("t4", "in_progress", w1[:len(w1)-3]+"xi-1", "09:41:00.000Z", ""),
 			},
 			messages.WorkerActivity{},
+		},
+		"launched under another prefix and name": {
+			[]map[string]any{row("t1", "in_progress", "old:b:u:i-1", "09:10:00.000Z", "")},
+			messages.WorkerActivity{Running: "t1"},
 		},
 	} {
 		for _, ignore := range []bool{false, true} {
@@ -139,7 +143,7 @@ func TestActivityAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rest = `"_any_":{"fields":["last_worker"],"pattern":"^(p\\(1\\):a:t:i-1|pfx:a:t:i-2)$"},` +
+	const rest = `"_any_":{"fields":["last_worker"],"pattern":"(^|:)(i-1|i-2)$"},` +
 		`"only_fields":["id","status","last_worker","completed","status_changed","last_update"],` +
 		`"search_hidden":true,"order_by":["-status_changed"],"page":0,"page_size":500}`
 	want := []string{`{"status":["in_progress"],` + rest, `{"status_changed":["\u003e=2026-11-23T09:00:00.123Z"],` + rest}
