@@ -85,8 +85,10 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.fleetObserved(ctx, m)
 	case messages.FleetFailed:
 		a.failed(ctx, sourceEC2, m.At, m.Failure)
-	case messages.DemandStated, messages.CapacityStated:
-		a.stated(ctx, m)
+	case messages.DemandStated:
+		a.demandStated(ctx, m)
+	case messages.CapacityStated:
+		a.capacityStated(ctx, m)
 	case messages.CapacityChanged:
 		a.evaluateAgain(ctx)
 	case messages.ProvisionerStarted:

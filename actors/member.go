@@ -240,7 +240,7 @@ func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messag
 
 // onInstance handles what instance actors say. One of an instance that has
 // left meanwhile is not heard.
-func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message messages.ResourceMessage) {
+func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message any) {
 	m := r.members[id]
 	if m == nil {
 		return

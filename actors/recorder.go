@@ -134,7 +134,7 @@ func (r *recorder) gather(ctx actor.Context) {
 // levelOf is how loud an event is in the log: warn for what somebody may have
 // to do something about.
 func levelOf(event messages.Event) zerolog.Level {
-	switch event.(type) {
+	switch any(event).(type) {
 	case messages.InstanceRefused, messages.InstanceUnready, messages.InstanceStray, messages.ObservationFailed:
 		return zerolog.WarnLevel
 	default:

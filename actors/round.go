@@ -51,23 +51,30 @@ func (a *autoscaler) evaluateAgain(ctx actor.Context) {
 	}
 }
 
-// stated takes a statement; one of an earlier round is too old.
-func (a *autoscaler) stated(ctx actor.Context, message messages.AutoscalerMessage) {
-	if a.round == nil {
+// demandStated takes a queue's statement; one of an earlier round is too old.
+func (a *autoscaler) demandStated(ctx actor.Context, m messages.DemandStated) {
+	if a.round == nil || m.Tick != a.tick {
 		return
 	}
-	switch m := message.(type) {
-	case messages.DemandStated:
-		if _, twice := a.round.demand[m.Queue]; m.Tick != a.tick || twice {
-			return
-		}
+	if _, twice := a.round.demand[m.Queue]; !twice {
 		a.round.demand[m.Queue] = m.Waiting
-	case messages.CapacityStated:
-		if _, twice := a.round.capacity[m.Resource]; m.Tick != a.tick || twice {
-			return
-		}
-		a.round.capacity[m.Resource] = m.Capacity
+		a.stated(ctx)
 	}
+}
+
+// capacityStated takes a resource type's statement.
+func (a *autoscaler) capacityStated(ctx actor.Context, m messages.CapacityStated) {
+	if a.round == nil || m.Tick != a.tick {
+		return
+	}
+	if _, twice := a.round.capacity[m.Resource]; !twice {
+		a.round.capacity[m.Resource] = m.Capacity
+		a.stated(ctx)
+	}
+}
+
+// stated evaluates once all statements are there.
+func (a *autoscaler) stated(ctx actor.Context) {
 	a.round.missing--
 	if a.round.missing == 0 {
 		a.evaluate(ctx)

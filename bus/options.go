@@ -20,7 +20,7 @@ const (
 	// reconnectWait is the pause between two attempts to get a lost connection
 	// back; up to reconnectJitter is added, so that many clients do not come
 	// back at once.
-	reconnectWait   = time.Second
+	reconnectWait   = 500 * time.Millisecond
 	reconnectJitter = 500 * time.Millisecond
 	// pingInterval and pingsLost bound how long a dead connection goes unseen.
 	pingInterval = 20 * time.Second

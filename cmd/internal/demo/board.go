@@ -92,7 +92,7 @@ func (b *board) apply(recorded messages.Recorded, line string) {
 	b.events++
 	b.lines = append(b.lines, line)
 	b.lines = b.lines[max(0, len(b.lines)-lastLines):]
-	switch e := recorded.Event.(type) {
+	switch e := any(recorded.Event).(type) {
 	case messages.QueueObserved:
 		if row := b.queue(e.Queue); row != nil {
 			row.waiting = e.Waiting

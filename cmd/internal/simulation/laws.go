@@ -285,7 +285,7 @@ func (l *laws) event(recorded messages.Recorded) {
 	if i := l.instances[recorded.Event.About()]; i != nil && (i.ended.IsZero() || recorded.At.Before(i.ended)) {
 		of(messages.InstanceID(i.id)).last = recorded.At
 	}
-	switch e := recorded.Event.(type) {
+	switch e := any(recorded.Event).(type) {
 	case messages.InstanceLaunched:
 		of(e.Instance).begin = true
 	case messages.InstanceAdopted:
