@@ -53,6 +53,61 @@ type Ledger interface {
 	Launches(ctx context.Context, since time.Time) ([]messages.LaunchRecord, error)
 }
 
+// Fence is the part of the ledger that shuts an earlier owner out.
+type Fence interface {
+	// Claim makes the epoch the owner's. From its return on an intent of a lower
+	// epoch is never written, and no failure that such an owner writes is taken
+	// over; both fail with [messages.ClassFenced], and so does the claim of an
+	// epoch below that of an earlier claim. The same claim again is fine.
+	// Instances that an earlier owner has got are truth and may always be written.
+	Claim(ctx context.Context, epoch messages.Epoch) error
+}
+
+// Signals is the channel to the supervisors on the instances: queue metadata
+// and tags on the ClearML server. The other direction comes with each
+// [ClearML.Observe]. Calls are safe to repeat.
+type Signals interface {
+	// Signal changes keys of one queue's metadata, and no others.
+	Signal(ctx context.Context, signal messages.Signal) error
+	// SetTag puts a tag on a queue or takes it off, and leaves its other tags.
+	// The server cannot compare and set: two writers at once may lose a change.
+	SetTag(ctx context.Context, queueID, tag string, on bool) error
+}
+
+// Tasks is what the Rescuer needs of ClearML.
+type Tasks interface {
+	// Unfinished answers every task that is queued or in progress, whole or an
+	// error.
+	Unfinished(ctx context.Context) ([]messages.TaskState, error)
+	// Requeue puts a task back if it still is as the request says. A task that is
+	// not is left alone, and the outcome tells how it was found. Between that
+	// look and the write the server offers no guard: see the adapter.
+	Requeue(ctx context.Context, request messages.Requeue) (messages.RequeueOutcome, error)
+}
+
+// Ownership says which of several processes acts for an autoscaler.
+type Ownership interface {
+	// Acquire takes the lease if it is free, and fails with
+	// [messages.ClassHeld] if it is not. Its epoch is above those of all earlier
+	// leases.
+	Acquire(ctx context.Context, autoscaler messages.AutoscalerName) (messages.Lease, error)
+	// Renew keeps a lease for another TTL, counted from before the call.
+	// [messages.ClassFenced] says that it is lost for good; after any other
+	// error it may be renewed or not: renew again.
+	Renew(ctx context.Context, lease messages.Lease) (messages.Lease, error)
+	// Release gives a lease back at once; one that is lost already is fine.
+	Release(ctx context.Context, lease messages.Lease) error
+}
+
+// State keeps what neither EC2 nor ClearML can tell: refusals, boot times,
+// failures in a row. It is advice: whoever loses it acts safely without.
+type State interface {
+	// Load answers what was saved last under the key, nil when nothing was.
+	Load(ctx context.Context, autoscaler messages.AutoscalerName, key string) ([]byte, error)
+	// Save replaces it.
+	Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error
+}
+
 // Publisher puts events on the bus.
 type Publisher interface {
 	// Publish stores the events in order. On error some may be stored; the

@@ -71,6 +71,11 @@ type Instance struct {
 	// StateReason is EC2's code for the last change, such as
 	// Server.SpotInstanceTermination; empty when EC2 gave none.
 	StateReason string
+	// Home is the queue whose metadata its supervisor listens on, by our tag;
+	// empty when it has no supervisor.
+	Home QueueName
+	// Notice is set when EC2 has announced to take the instance back.
+	Notice NoticeKind
 }
 
 // LaunchIntent is the decision to launch, as it is written to the ledger
@@ -83,6 +88,9 @@ type LaunchIntent struct {
 	// Count is how many instances to launch, at least 1.
 	Count int       `json:"count"`
 	At    time.Time `json:"at"`
+	// Epoch is that of the owner that decided it: the ledger refuses the intent
+	// of an owner that was shut out.
+	Epoch Epoch `json:"epoch,omitempty"`
 }
 
 // LaunchRequest is one RunInstances call: the same request may be sent any
@@ -114,6 +122,8 @@ type LaunchOutcome struct {
 	// intent.
 	Failure *Failure  `json:"failure,omitempty"`
 	At      time.Time `json:"at"`
+	// Epoch is that of the owner that says so.
+	Epoch Epoch `json:"epoch,omitempty"`
 }
 
 // TerminateOutcome tells what one request to terminate did to each id.
@@ -157,6 +167,10 @@ const (
 	ClassTokenSpent FailureClass = "token_spent"
 	// ClassProtected: termination protection is on.
 	ClassProtected FailureClass = "protected"
+	// ClassHeld: somebody else holds the lease.
+	ClassHeld FailureClass = "held"
+	// ClassFenced: a later owner has taken over; whoever hears this must stop.
+	ClassFenced FailureClass = "fenced"
 	// ClassTransient: network, time-out or a server's 5xx; nothing is known
 	// about what the other side did.
 	ClassTransient FailureClass = "transient"
@@ -194,7 +208,7 @@ func (f *Failure) Definitive() bool {
 	case ClassNoCapacity, ClassNoAddresses, ClassQuota, ClassMarketClosed, ClassUnsupported,
 		ClassUnauthorized, ClassInvalid, ClassNotFound, ClassTokenSpent:
 		return true
-	case ClassThrottled, ClassTokenMismatch, ClassProtected, ClassTransient, ClassUnknown:
+	case ClassThrottled, ClassTokenMismatch, ClassProtected, ClassHeld, ClassFenced, ClassTransient, ClassUnknown:
 		return false
 	}
 	return false

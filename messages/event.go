@@ -64,6 +64,42 @@ const (
 	ReasonEnded ReasonCode = "ended_by_itself"
 	// ReasonInterrupted: EC2 took a spot instance back.
 	ReasonInterrupted ReasonCode = "spot_interrupted"
+	// ReasonMaxLifetime: older than max_lifetime.
+	ReasonMaxLifetime ReasonCode = "max_lifetime"
+	// ReasonOverMax: there are more than max_instances, which was lowered.
+	ReasonOverMax ReasonCode = "over_max_instances"
+	// ReasonBootFailures: too many instances in a row got no worker.
+	ReasonBootFailures ReasonCode = "boot_failures"
+	// ReasonLaunchRefused: EC2 refuses launches for a reason that does not pass
+	// by itself.
+	ReasonLaunchRefused ReasonCode = "launch_refused"
+	// ReasonInstanceGone: the instance that ran the task exists no more.
+	ReasonInstanceGone ReasonCode = "instance_gone"
+	// ReasonNeverStarted: a worker took the task and never started it.
+	ReasonNeverStarted ReasonCode = "never_started"
+	// ReasonGuarded: too many instances look unhealthy at once to believe it.
+	ReasonGuarded ReasonCode = "guarded"
+	// ReasonPolicy: the configuration says so.
+	ReasonPolicy ReasonCode = "policy"
+)
+
+// DrainMethod is how it was made certain that an instance has no work.
+type DrainMethod string
+
+// The methods, the best first.
+const (
+	// DrainAcknowledged: its supervisor stopped the agent and said so.
+	DrainAcknowledged DrainMethod = "acknowledged"
+	// DrainVanished: its worker has been gone for good and no task is in
+	// progress on it.
+	DrainVanished DrainMethod = "vanished"
+	// DrainBarrier: its queues were empty and closed to all agents, and after
+	// that its worker had no task.
+	DrainBarrier DrainMethod = "barrier"
+	// DrainNeverRegistered: no worker ever appeared, nor any task on it.
+	DrainNeverRegistered DrainMethod = "never_registered"
+	// DrainForced: an operator's on_shutdown all.
+	DrainForced DrainMethod = "forced"
 )
 
 // Reason is a code with the numbers behind it. Which numbers are set depends
@@ -82,7 +118,10 @@ type Reason struct {
 
 // AutoscalerStarted is recorded when an autoscaler begins to act.
 type AutoscalerStarted struct {
-	Version   string         `json:"version"`
+	Version string `json:"version"`
+	// Holder is the process that acts, Epoch its number among the owners.
+	Holder    string         `json:"holder,omitempty"`
+	Epoch     Epoch          `json:"epoch,omitempty"`
 	Queues    []QueueName    `json:"queues"`
 	Resources []ResourceName `json:"resources"`
 }
@@ -240,7 +279,9 @@ type InstanceUnready struct {
 type InstanceTerminating struct {
 	Instance InstanceID   `json:"instance"`
 	Resource ResourceName `json:"resource"`
-	Reasons  []Reason     `json:"reasons"`
+	// Method is how it was made certain that it has no work.
+	Method  DrainMethod `json:"method"`
+	Reasons []Reason    `json:"reasons"`
 }
 
 // InstanceGone is recorded when EC2 shows that an instance has ended.
@@ -264,143 +305,102 @@ type InstanceStray struct {
 	State    InstanceState `json:"state"`
 }
 
-// Kind implements [Event].
-func (AutoscalerStarted) Kind() string { return "autoscaler.started" }
+// AutoscalerReconfigured is recorded when a new configuration takes effect
+// without a restart. Changes has one line for each change.
+type AutoscalerReconfigured struct {
+	Changes []string `json:"changes"`
+}
 
-// Kind implements [Event].
-func (AutoscalerStopped) Kind() string { return "autoscaler.stopped" }
+// InstanceNoticed is recorded when EC2 announces to take an instance back.
+type InstanceNoticed struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Notice   NoticeKind   `json:"notice"`
+	// When is when it happens; zero when EC2 did not say.
+	When time.Time `json:"when,omitzero"`
+	// Task is what its worker is running, if anything.
+	Task TaskID `json:"task,omitempty"`
+}
 
-// Kind implements [Event].
-func (ObservationFailed) Kind() string { return "observation.failed" }
+// InstanceRecalled is recorded when a drain is taken back because waiting
+// tasks need the instance.
+type InstanceRecalled struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Reasons  []Reason     `json:"reasons"`
+}
 
-// Kind implements [Event].
-func (ObservationRecovered) Kind() string { return "observation.recovered" }
+// InstanceUnended is recorded when EC2 refuses to terminate an instance for a
+// reason that does not pass by itself; it goes on costing money.
+type InstanceUnended struct {
+	Instance InstanceID   `json:"instance"`
+	Resource ResourceName `json:"resource"`
+	Class    FailureClass `json:"class"`
+	Code     string       `json:"code,omitempty"`
+	Message  string       `json:"message,omitempty"`
+}
 
-// Kind implements [Event].
-func (QueueCreated) Kind() string { return "queue.created" }
+// ResourceHeld is recorded when a resource type stops launching, or asks for
+// one instance at a time only: its boots fail, or EC2 refuses for good.
+type ResourceHeld struct {
+	Resource     ResourceName `json:"resource"`
+	InstanceType string       `json:"instance_type,omitempty"`
+	Reasons      []Reason     `json:"reasons"`
+	// Until is when one instance is tried again.
+	Until time.Time `json:"until,omitzero"`
+}
 
-// Kind implements [Event].
-func (QueueObserved) Kind() string { return "queue.observed" }
+// ResourceReleased is recorded when what held a resource type has passed.
+type ResourceReleased struct {
+	Resource     ResourceName `json:"resource"`
+	InstanceType string       `json:"instance_type,omitempty"`
+}
 
-// Kind implements [Event].
-func (QueuePlanned) Kind() string { return "queue.planned" }
+// FleetGuarded is recorded when more instances than can be believed look
+// unhealthy at once; none of them is terminated until that is over.
+type FleetGuarded struct {
+	// Suspects of Alive instances look unhealthy; Allowed may go at once.
+	Suspects int `json:"suspects"`
+	Alive    int `json:"alive"`
+	Allowed  int `json:"allowed"`
+}
 
-// Kind implements [Event].
-func (InstanceRequested) Kind() string { return "instance.requested" }
+// QueueClosed is recorded when a queue is closed to all agents for a moment,
+// to end an instance that has no supervisor.
+type QueueClosed struct {
+	Queue    QueueName  `json:"queue"`
+	Instance InstanceID `json:"instance,omitempty"`
+}
 
-// Kind implements [Event].
-func (InstanceRefused) Kind() string { return "instance.refused" }
+// QueueOpened is recorded when a queue that was closed is open again.
+type QueueOpened struct {
+	Queue QueueName `json:"queue"`
+}
 
-// Kind implements [Event].
-func (InstanceLaunched) Kind() string { return "instance.launched" }
+// TaskRequeued is recorded when a lost task was put back into its queue.
+type TaskRequeued struct {
+	Task     TaskID     `json:"task"`
+	Name     string     `json:"task_name,omitempty"`
+	Queue    QueueName  `json:"queue"`
+	Worker   WorkerID   `json:"worker,omitempty"`
+	Reasons  []Reason   `json:"reasons"`
+	Instance InstanceID `json:"instance,omitempty"`
+}
 
-// Kind implements [Event].
-func (InstanceAdopted) Kind() string { return "instance.adopted" }
+// TaskLost is recorded when a task is lost and is not put back; Reasons say
+// why it is lost, and why it stays so.
+type TaskLost struct {
+	Task     TaskID     `json:"task"`
+	Name     string     `json:"task_name,omitempty"`
+	Queue    QueueName  `json:"queue,omitempty"`
+	Worker   WorkerID   `json:"worker,omitempty"`
+	Reasons  []Reason   `json:"reasons"`
+	Instance InstanceID `json:"instance,omitempty"`
+}
 
-// Kind implements [Event].
-func (InstanceRegistered) Kind() string { return "instance.registered" }
-
-// Kind implements [Event].
-func (InstanceBusy) Kind() string { return "instance.busy" }
-
-// Kind implements [Event].
-func (InstanceIdle) Kind() string { return "instance.idle" }
-
-// Kind implements [Event].
-func (InstanceDraining) Kind() string { return "instance.draining" }
-
-// Kind implements [Event].
-func (InstanceKept) Kind() string { return "instance.kept" }
-
-// Kind implements [Event].
-func (InstanceUnready) Kind() string { return "instance.unready" }
-
-// Kind implements [Event].
-func (InstanceTerminating) Kind() string { return "instance.terminating" }
-
-// Kind implements [Event].
-func (InstanceGone) Kind() string { return "instance.gone" }
-
-// Kind implements [Event].
-func (InstanceStray) Kind() string { return "instance.stray" }
-
-// About implements [Event].
-func (AutoscalerStarted) About() string { return "" }
-
-// About implements [Event].
-func (AutoscalerStopped) About() string { return "" }
-
-// About implements [Event].
-func (e ObservationFailed) About() string { return e.Source }
-
-// About implements [Event].
-func (e ObservationRecovered) About() string { return e.Source }
-
-// About implements [Event].
-func (e QueueCreated) About() string { return string(e.Queue) }
-
-// About implements [Event].
-func (e QueueObserved) About() string { return string(e.Queue) }
-
-// About implements [Event].
-func (e QueuePlanned) About() string { return string(e.Queue) }
-
-// About implements [Event].
-func (e InstanceRequested) About() string { return string(e.Resource) }
-
-// About implements [Event].
-func (e InstanceRefused) About() string { return string(e.Resource) }
-
-// About implements [Event].
-func (e InstanceLaunched) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceAdopted) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceRegistered) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceBusy) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceIdle) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceDraining) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceKept) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceUnready) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceTerminating) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceGone) About() string { return string(e.Instance) }
-
-// About implements [Event].
-func (e InstanceStray) About() string { return string(e.Instance) }
-
-func (AutoscalerStarted) event()    {}
-func (AutoscalerStopped) event()    {}
-func (ObservationFailed) event()    {}
-func (ObservationRecovered) event() {}
-func (QueueCreated) event()         {}
-func (QueueObserved) event()        {}
-func (QueuePlanned) event()         {}
-func (InstanceRequested) event()    {}
-func (InstanceRefused) event()      {}
-func (InstanceLaunched) event()     {}
-func (InstanceAdopted) event()      {}
-func (InstanceRegistered) event()   {}
-func (InstanceBusy) event()         {}
-func (InstanceIdle) event()         {}
-func (InstanceDraining) event()     {}
-func (InstanceKept) event()         {}
-func (InstanceUnready) event()      {}
-func (InstanceTerminating) event()  {}
-func (InstanceGone) event()         {}
-func (InstanceStray) event()        {}
+// TaskDuplicated is recorded when two live workers report the same task.
+type TaskDuplicated struct {
+	Task    TaskID     `json:"task"`
+	Name    string     `json:"task_name,omitempty"`
+	Workers []WorkerID `json:"workers"`
+}

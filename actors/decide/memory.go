@@ -72,7 +72,7 @@ func scopeOf(offering messages.Offering, class messages.FailureClass) (scope, bo
 	case messages.ClassUnauthorized, messages.ClassInvalid, messages.ClassNotFound:
 		return scope{}, true
 	case messages.ClassThrottled, messages.ClassTokenMismatch, messages.ClassTokenSpent,
-		messages.ClassProtected, messages.ClassTransient, messages.ClassUnknown:
+		messages.ClassProtected, messages.ClassHeld, messages.ClassFenced, messages.ClassTransient, messages.ClassUnknown:
 		return scope{}, false
 	}
 	return scope{}, false
