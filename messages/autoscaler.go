@@ -108,8 +108,21 @@ type Capacity struct {
 	Alive int
 	// Idle are the instances that could take a task now, longest idle first.
 	Idle []IdleInstance
-	// Coming counts launches in flight and booting instances.
+	// Coming counts launches in flight, booting instances, and those whose
+	// drain has been taken back.
 	Coming int
+	// Busy are the instances that run a task, the one that was launched last
+	// first.
+	Busy []InstanceID
+	// Recallable are instances that are drained for being idle and may still be
+	// taken back.
+	Recallable []InstanceID
+	// Extra is how many launches are wanted at once in place of instances that
+	// EC2 has announced to take back with their tasks.
+	Extra int
+	// LaunchLimit is the most that may be launched now, besides the budget; zero
+	// is no further limit.
+	LaunchLimit int
 	// BlockedUntil is set while no offering may be asked; Block says why.
 	BlockedUntil time.Time
 	Block        FailureClass
