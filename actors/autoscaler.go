@@ -2,11 +2,11 @@ package actors
 
 import (
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -17,17 +17,20 @@ const roundPatience = 5 * time.Second
 // autoscaler runs the evaluations of one configuration: it gathers what is
 // demanded and what there is, asks the core, and hands out what it says.
 type autoscaler struct {
-	env    *env
-	cfg    Config
-	outbox *outbox
+	env     *env
+	cfg     Config
+	lease   messages.Lease
+	changes []string // of a new configuration, to be told
+	outbox  *outbox
 
-	recorder, provisioner, observer, inventory *actor.PID
+	recorder, provisioner, observer, inventory, rescuer *actor.PID
 
 	queues    map[messages.QueueName]*actor.PID
 	resources map[messages.ResourceName]*actor.PID
 	retired   []messages.ResourceName // not configured, but instances of it exist
-	strays    map[messages.InstanceID]bool
-	listed    map[messages.ResourceName]int // instances alive by the last listing
+	fleet     fleet
+	channels  channels
+	guard     decide.Guard
 
 	snapshot messages.ClearMLSnapshot
 	tick     messages.Tick
@@ -91,6 +94,12 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.capacityStated(ctx, m)
 	case messages.CapacityChanged:
 		a.evaluateAgain(ctx)
+	case messages.SuspectInstance:
+		a.judgeSuspect(ctx, m)
+	case messages.AskBarrier:
+		a.askBarrier(ctx, m)
+	case messages.BarrierDone:
+		a.barrierDone(ctx, m.Instance)
 	case messages.ProvisionerStarted:
 		for _, name := range a.resourceNames() {
 			ctx.Send(a.resources[name], m)
@@ -109,7 +118,7 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 func (a *autoscaler) begin(ctx actor.Context) {
 	a.queues = make(map[messages.QueueName]*actor.PID)
 	a.resources = make(map[messages.ResourceName]*actor.PID)
-	a.strays = make(map[messages.InstanceID]bool)
+	a.fleet, a.channels = newFleet(), newChannels()
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
 	text := a.cfg.Text
 	if text == nil {
@@ -124,6 +133,9 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	})
 	a.inventory = a.env.spawn(ctx, "inventory", func() actor.Actor {
 		return &inventory{env: a.env, ec2: a.cfg.EC2}
+	})
+	a.rescuer = a.env.spawn(ctx, "rescuer", func() actor.Actor {
+		return &rescuer{env: a.env, cfg: a.cfg, recorder: a.recorder}
 	})
 	names := make([]messages.QueueName, 0, len(a.cfg.Queues))
 	for _, q := range a.cfg.Queues {
@@ -143,7 +155,12 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	for _, resource := range a.cfg.Resources {
 		a.hire(ctx, resource)
 	}
-	a.record(ctx, messages.AutoscalerStarted{Version: a.cfg.Version, Queues: names, Resources: a.resourceNames()})
+	a.record(ctx, messages.AutoscalerStarted{
+		Version: a.cfg.Version, Holder: a.lease.Holder, Epoch: a.lease.Epoch, Queues: names, Resources: a.resourceNames(),
+	})
+	if len(a.changes) > 0 {
+		a.record(ctx, messages.AutoscalerReconfigured{Changes: a.changes})
+	}
 	ctx.Send(ctx.Parent(), autoscalerBegan{name: a.cfg.Name})
 }
 
@@ -152,7 +169,8 @@ func (a *autoscaler) hire(ctx actor.Context, spec Resource) {
 	a.resources[spec.Name] = a.env.spawn(ctx, "resource-"+string(spec.Name), func() actor.Actor {
 		return &resource{
 			env: a.env, spec: spec, prefix: a.cfg.WorkersPrefix, recorder: a.recorder,
-			observer: a.observer, inventory: a.inventory, provisioner: a.provisioner,
+			observer: a.observer, inventory: a.inventory, provisioner: a.provisioner, state: a.cfg.State,
+			rand: rand.New(rand.NewPCG(a.cfg.Seed, uint64(len(a.resources)+10))),
 		}
 	})
 }
@@ -166,20 +184,24 @@ func (a *autoscaler) resourceNames() []messages.ResourceName {
 	return append(names, a.retired...)
 }
 
-// clearmlObserved begins an evaluation with a new snapshot.
+// clearmlObserved hands a new snapshot out and begins an evaluation with it.
+// While the autoscaler stops nothing is evaluated any more, but instances still
+// wait for what their supervisors say.
 func (a *autoscaler) clearmlObserved(ctx actor.Context, snapshot messages.ClearMLSnapshot) {
-	if a.stop != nil || snapshot.At.Before(a.snapshot.At) {
+	if snapshot.At.Before(a.snapshot.At) {
 		return
 	}
 	a.snapshot = snapshot
-	a.logPoll(snapshot)
-	a.startRound(ctx)
-	states := make(map[messages.QueueName]messages.QueueState, len(snapshot.Queues))
-	for _, state := range snapshot.Queues {
-		states[state.Name] = state
-	}
-	for _, q := range a.cfg.Queues {
-		ctx.Send(a.queues[q.Name], messages.QueuePolled{Tick: a.tick, ServerNow: snapshot.ServerNow, State: states[q.Name]})
+	board := messages.NewBoard(snapshot.Queues)
+	a.tend(ctx, board)
+	if a.stop == nil {
+		a.logPoll(snapshot)
+		a.startRound(ctx)
+		for _, q := range a.cfg.Queues {
+			state, _ := board.Queue(q.Name)
+			ctx.Send(a.queues[q.Name], messages.QueuePolled{Tick: a.tick, ServerNow: snapshot.ServerNow, State: state})
+		}
+		ctx.Send(a.rescuer, messages.QueuesObserved{Snapshot: snapshot})
 	}
 	rows := make(map[messages.ResourceName][]messages.WorkerState)
 	for _, row := range snapshot.Workers {
@@ -189,7 +211,7 @@ func (a *autoscaler) clearmlObserved(ctx actor.Context, snapshot messages.ClearM
 	}
 	for _, name := range a.resourceNames() {
 		ctx.Send(a.resources[name], messages.WorkersPolled{
-			Tick: a.tick, At: snapshot.At, ServerNow: snapshot.ServerNow, Workers: rows[name],
+			Tick: a.tick, At: snapshot.At, ServerNow: snapshot.ServerNow, Workers: rows[name], Board: board,
 		})
 	}
 }
@@ -207,44 +229,6 @@ func (a *autoscaler) logPoll(snapshot messages.ClearMLSnapshot) {
 	}
 	a.env.log.Info().Interface("waiting", waiting).Int("queues", len(snapshot.Queues)).Int("tasks", tasks).
 		Int("workers", len(snapshot.Workers)).Msg("queues polled")
-}
-
-// fleetObserved gives each resource type its part of a listing. Instances of a
-// type that is not configured get one that only retires them.
-func (a *autoscaler) fleetObserved(ctx actor.Context, m messages.FleetObserved) {
-	parts := make(map[messages.ResourceName][]messages.Instance)
-	a.listed = make(map[messages.ResourceName]int)
-	for _, found := range m.Instances {
-		parts[found.Resource] = append(parts[found.Resource], found)
-		if !found.State.Ending() {
-			a.listed[found.Resource]++
-		}
-		if a.resources[found.Resource] != nil && !slices.Contains(a.retired, found.Resource) {
-			continue
-		}
-		if found.State.Ending() || a.strays[found.ID] {
-			continue
-		}
-		a.strays[found.ID] = true
-		a.record(ctx, messages.InstanceStray{Instance: found.ID, Resource: found.Resource, State: found.State})
-		if a.resources[found.Resource] == nil {
-			a.retired = append(a.retired, found.Resource)
-			a.hire(ctx, retirement(found.Resource, a.cfg))
-		}
-	}
-	for _, name := range a.resourceNames() {
-		ctx.Send(a.resources[name], messages.FleetListed{At: m.At, Instances: parts[name]})
-	}
-}
-
-// retirement is a resource type that launches nothing and lets each instance
-// go as soon as it has nothing to do.
-func retirement(name messages.ResourceName, cfg Config) Resource {
-	retire := Resource{Name: name, MaxSpinUp: 30 * time.Minute}
-	for _, resource := range cfg.Resources {
-		retire.MaxSpinUp = max(retire.MaxSpinUp, resource.MaxSpinUp)
-	}
-	return retire
 }
 
 func (a *autoscaler) record(ctx actor.Context, event messages.Event) {

@@ -1,6 +1,9 @@
 package actors
 
 import (
+	"cmp"
+	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/ebbscale/ebb/actors/decide"
@@ -29,6 +32,14 @@ type Config struct {
 	EC2       EC2
 	Ledger    Ledger
 	Publisher Publisher
+	// Ownership and Lease say which process acts, and how it keeps its right to.
+	Ownership Ownership
+	Lease     messages.LeaseTiming
+	State     State
+	// RequeueLost puts tasks back whose worker is lost; WarnDuplicates tells of
+	// tasks that two workers run.
+	RequeueLost    bool
+	WarnDuplicates bool
 	// Seed is for everything that is drawn: waits with jitter.
 	Seed uint64
 	// Text puts an event into a sentence for the log.
@@ -45,11 +56,29 @@ type Resource struct {
 	// may take until its worker appears.
 	MaxIdle   time.Duration
 	MaxSpinUp time.Duration
+	// MaxLifetime is how long after its launch an instance takes no more work;
+	// zero is for ever.
+	MaxLifetime time.Duration
+	// Fallback says when the on-demand offerings behind the spot ones are asked.
+	Fallback decide.Fallback
+	// Image names what the instances boot from: failures to boot are counted anew
+	// when it changes.
+	Image string
 }
+
+// filled is the configuration with its defaults.
+func (c Config) filled() Config {
+	c.AnswerFresh = cmp.Or(c.AnswerFresh, DefaultAnswerFresh)
+	c.Lease = cmp.Or(c.Lease, messages.DefaultLeaseTiming())
+	return c
+}
+
+// snapshotMaxAge is the age at which a poll is too old to act on.
+func (c Config) snapshotMaxAge() time.Duration { return 2*c.PollingInterval + 15*time.Second }
 
 // policy is the part of the configuration that deciding needs.
 func (c Config) policy(retired []messages.ResourceName) decide.Policy {
-	policy := decide.Policy{Queues: c.Queues, SnapshotMaxAge: 2*c.PollingInterval + 15*time.Second}
+	policy := decide.Policy{Queues: c.Queues, SnapshotMaxAge: c.snapshotMaxAge()}
 	for _, resource := range c.Resources {
 		policy.Resources = append(policy.Resources, decide.ResourcePolicy{Name: resource.Name, Max: resource.Max})
 	}
@@ -57,4 +86,54 @@ func (c Config) policy(retired []messages.ResourceName) decide.Policy {
 		policy.Resources = append(policy.Resources, decide.ResourcePolicy{Name: name, Max: 0})
 	}
 	return policy
+}
+
+// entitled is the configuration with ports that refuse to change anything once
+// the lease may have passed to another process.
+func (c Config) entitled(t *tenure) Config {
+	c.EC2 = entitledEC2{EC2: c.EC2, tenure: t}
+	c.Ledger = entitledLedger{Ledger: c.Ledger, tenure: t}
+	c.ClearML = entitledClearML{ClearML: c.ClearML, tenure: t}
+	return c
+}
+
+// changes are what another configuration of the same autoscaler changes, a line
+// each.
+func (c Config) changes(next Config) []string {
+	var lines []string
+	tell := func(what string, from, to any) {
+		if !reflect.DeepEqual(from, to) {
+			lines = append(lines, fmt.Sprintf("%s: %v → %v", what, from, to))
+		}
+	}
+	tell("polling_interval", c.PollingInterval, next.PollingInterval)
+	tell("requeue_lost_tasks", c.RequeueLost, next.RequeueLost)
+	tell("warn_duplicate_tasks", c.WarnDuplicates, next.WarnDuplicates)
+	resources := make(map[messages.ResourceName]Resource, len(next.Resources))
+	for _, r := range next.Resources {
+		resources[r.Name] = r
+	}
+	for _, old := range c.Resources {
+		at := "resource " + string(old.Name)
+		now, stays := resources[old.Name]
+		delete(resources, old.Name)
+		if !stays {
+			lines = append(lines, at+": removed; its instances finish their tasks and are drained")
+			continue
+		}
+		tell(at+" max_instances", old.Max, now.Max)
+		tell(at+" max_idle_time", old.MaxIdle, now.MaxIdle)
+		tell(at+" max_spin_up_time", old.MaxSpinUp, now.MaxSpinUp)
+		tell(at+" max_lifetime", old.MaxLifetime, now.MaxLifetime)
+		tell(at+" offerings", old.Offerings, now.Offerings)
+		tell(at+" on_demand_fallback", old.Fallback, now.Fallback)
+		tell(at+" image", old.Image, now.Image)
+	}
+	for _, r := range next.Resources {
+		if _, added := resources[r.Name]; added {
+			lines = append(lines, fmt.Sprintf("resource %s: added, max_instances %d", r.Name, r.Max))
+		}
+	}
+	tell("queues", c.Queues, next.Queues)
+	return lines
 }

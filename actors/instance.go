@@ -5,9 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/rs/zerolog"
 
-	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -15,54 +13,56 @@ const (
 	// vanishPatience is how long a worker may be gone from ClearML before its
 	// instance is asked about: as long as the server keeps a silent one listed.
 	vanishPatience = 10 * time.Minute
-	// expireAgain is how often an instance repeats that its idle time is over.
+	// foundPatience is how long polls look for the worker of an instance, however
+	// old that is, before it counts as one that never came.
+	foundPatience = 3 * time.Minute
+	// expireAgain is how often an instance repeats that its idle time, or its
+	// life time, is over.
 	expireAgain = time.Minute
-	// checkPatience is how long an answer about the worker may take, and
-	// checkAgain how long to wait before asking again.
-	checkPatience = 2 * time.Minute
-	checkAgain    = time.Minute
-	// refusedAgain is how long to wait after EC2 did not terminate an instance.
-	refusedAgain = 15 * time.Second
-	// condemnedPatience is how long the answer of EC2 may take, and then the end
-	// of an instance to show, before it is terminated once more.
-	condemnedPatience = 2 * time.Minute
 )
 
 // stage is what an instance actor is doing. Each stage has one deadline.
 type stage string
 
 const (
-	stageNew         stage = "new"         // nothing known: waits for the first sighting
-	stageBooting     stage = "booting"     // deadline: max_spin_up_time
-	stageIdle        stage = "idle"        // deadline: max_idle_time
-	stageBusy        stage = "busy"        // no deadline
-	stageVanished    stage = "vanished"    // deadline: vanishPatience
-	stageChecking    stage = "checking"    // on its way out: the tasks API is being asked
-	stageDoomed      stage = "doomed"      // its worker is missing, but nobody could say that it has no task
+	stageNew      stage = "new"      // nothing known: waits for the first sighting
+	stageBooting  stage = "booting"  // deadline: what boots take, max_spin_up_time at most
+	stageIdle     stage = "idle"     // deadline: max_idle_time
+	stageBusy     stage = "busy"     // no deadline
+	stageVanished stage = "vanished" // deadline: vanishPatience
+
+	stageChecking    stage = "checking"    // the tasks API is being asked
+	stageTelling     stage = "telling"     // the supervisor is told to stop the agent
+	stageFinishing   stage = "finishing"   // it lets a task end first; looked after now and then
+	stageCornered    stage = "cornered"    // no supervisor answers: its queues are to be closed
+	stageRecalled    stage = "recalled"    // the supervisor is told to let the agent go on
+	stageDoomed      stage = "doomed"      // its worker is missing; waits to be let go
 	stageTerminating stage = "terminating" // EC2 is being told
-	stageRefused     stage = "refused"     // EC2 could not be told; all is checked again
+	stageRefused     stage = "refused"     // EC2 could not be told
 	stageCondemned   stage = "condemned"   // EC2 said yes; its end must show
 )
 
 // instance looks after one EC2 instance: its idle timer, its deadlines, and
-// its way out. It never ends an instance on what one poll showed: the tasks
-// API is asked first, and any doubt keeps the instance.
+// its way out, which is in leaving.go. It never ends an instance on what was
+// read alone: its supervisor has to stop the agent first, and any doubt keeps
+// the instance.
 type instance struct {
 	env         *env
 	id          messages.InstanceID
 	maxIdle     time.Duration
-	maxSpinUp   time.Duration
+	maxLifetime time.Duration // zero is for ever
 	recorder    *actor.PID
 	observer    *actor.PID
 	provisioner *actor.PID
 
 	stage    stage
 	sight    messages.InstanceSighted
-	leaving  []messages.Reason // why it is on its way out; nil when it is not
-	doomed   bool              // leaving because its worker is missing, not because it is idle
-	shutdown bool              // leaving because the autoscaler stops
-	forced   bool              // leaving whatever its worker does
+	polled   time.Time // when a poll first looked for its worker, in this life
 	deadline alarm
+	lifetime alarm
+	noticed  messages.NoticeKind // the last announcement that was recorded
+	line     line
+	leaving  leaving
 }
 
 // Receive implements actor.Actor.
@@ -73,10 +73,15 @@ func (i *instance) Receive(ctx actor.Context) {
 		ctx.Send(ctx.Parent(), messages.InstanceStarted{Instance: i.id})
 	case *actor.Stopping, *actor.Restarting:
 		i.deadline.cancel()
+		i.lifetime.cancel()
 	case messages.InstanceMessage:
 		i.on(ctx, m)
 	case rang:
-		if i.deadline.heeds(m) {
+		switch {
+		case m.name == "lifetime" && i.lifetime.heeds(m):
+			ctx.Send(ctx.Parent(), messages.InstanceOutlived{Instance: i.id})
+			i.lifetime.set(i.env, ctx, "lifetime", expireAgain)
+		case m.name != "lifetime" && i.deadline.heeds(m):
 			i.overdue(ctx)
 		}
 	default:
@@ -84,41 +89,64 @@ func (i *instance) Receive(ctx actor.Context) {
 	}
 }
 
+//nolint:cyclop // one case for each message
 func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 	switch m := message.(type) {
 	case messages.InstanceSighted:
 		i.sighted(ctx, m)
 	case messages.DrainInstance:
 		i.drain(ctx, m)
+	case messages.RecallInstance:
+		i.recall(ctx, m)
+	case messages.SuspectJudged:
+		if i.stage == stageDoomed && m.Allowed {
+			i.leave(ctx)
+		}
+	case messages.BarrierRaised:
+		if i.stage == stageCornered {
+			i.leaving.barred = true
+			i.check(ctx)
+		}
+	case messages.BarrierRefused:
+		i.leaving.barred = false
+		if i.stage == stageCornered || (i.stage == stageChecking && i.leaving.deaf) {
+			i.keepDeaf(ctx)
+		}
 	case messages.WorkerChecked:
 		i.checked(ctx, m)
 	case messages.ConsoleRead:
 		i.record(ctx, messages.InstanceUnready{
-			Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: i.leaving, Console: m.Tail,
+			Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: i.leaving.reasons, Console: m.Tail,
 		})
 	case messages.TerminationSettled:
 		i.terminated(ctx, m)
 	}
 }
 
-// sighted follows the worker. While the instance is on its way out only a task
-// matters.
+// sighted follows the worker. While the instance is on its way out only what
+// the supervisor says and a task matter.
 func (i *instance) sighted(ctx actor.Context, m messages.InstanceSighted) {
 	before := i.sight
 	i.sight = m
 	i.announce(ctx, before)
+	if i.maxLifetime > 0 && !i.lifetime.pending() {
+		i.lifetime.set(i.env, ctx, "lifetime", m.Instance.LaunchedAt.Add(i.maxLifetime).Sub(i.env.clock.Now()))
+	}
 	switch i.stage {
 	case stageTerminating, stageCondemned:
 		return // EC2 has been told; there is no way back
-	case stageChecking, stageDoomed, stageRefused:
-		if m.Phase == messages.PhaseBusy || (i.doomed && m.Phase == messages.PhaseIdle) {
-			i.retain(ctx, messages.Reason{
-				Code: messages.ReasonTookWork, Subject: string(m.Task), Detail: "its worker is alive after all",
-			})
-		}
 	case stageNew, stageBooting, stageIdle, stageBusy, stageVanished:
 		i.settle(ctx)
+	case stageChecking, stageCornered, stageDoomed, stageRefused:
+		i.sightedLeaving(ctx)
+	case stageTelling, stageFinishing:
+		if i.leaving.doomed {
+			i.sightedLeaving(ctx)
+		}
+	case stageRecalled:
 	}
+	i.hear(ctx)
+	i.foretold(ctx)
 }
 
 // announce records what changed with the worker.
@@ -139,13 +167,37 @@ func (i *instance) announce(ctx actor.Context, before messages.InstanceSighted) 
 	}
 }
 
+// foretold handles what EC2 announced to the instance, by way of its supervisor
+// or of the spot request.
+func (i *instance) foretold(ctx actor.Context) {
+	notice := i.sight.Channel.Notice
+	if i.sight.Instance.Notice == messages.NoticeInterruption {
+		notice.Kind = messages.NoticeInterruption
+	}
+	if notice.Kind == "" || notice.Kind == i.noticed || i.noticed == messages.NoticeInterruption {
+		return
+	}
+	i.noticed = notice.Kind
+	i.record(ctx, messages.InstanceNoticed{
+		Instance: i.id, Resource: i.sight.Instance.Resource, Notice: notice.Kind, When: notice.When, Task: i.sight.Task,
+	})
+	if notice.Kind == messages.NoticeInterruption {
+		ctx.Send(ctx.Parent(), messages.InstanceForetold{Instance: i.id})
+	}
+}
+
 // settle enters the stage that the sighting asks for and sets its deadline.
 func (i *instance) settle(ctx actor.Context) {
 	now := i.env.clock.Now()
 	next, wait := stageBusy, time.Duration(0)
 	switch i.sight.Phase {
 	case messages.PhaseBooting:
-		next, wait = stageBooting, i.sight.Instance.LaunchedAt.Add(i.maxSpinUp).Sub(now)
+		if i.polled.IsZero() && i.sight.Polled {
+			i.polled = now
+		}
+		// One that was found long after its launch may have a worker that the first
+		// polls only happen not to show.
+		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled.Add(foundPatience).Sub(now))
 	case messages.PhaseIdle:
 		next, wait = stageIdle, i.sight.IdleSince.Add(i.maxIdle).Sub(now)
 	case messages.PhaseVanished:
@@ -155,7 +207,11 @@ func (i *instance) settle(ctx actor.Context) {
 		}
 	case messages.PhaseBusy:
 	}
+	same := i.stage == next && next == stageIdle && i.deadline.pending() && i.leaving.deaf
 	i.stage = next
+	if same {
+		return // its supervisor does not answer: the longer wait goes on
+	}
 	if next == stageBusy || (next == stageBooting && !i.sight.Polled) {
 		i.deadline.cancel() // an old instance that was just found is not a late one
 		return
@@ -168,6 +224,8 @@ func (i *instance) arm(ctx actor.Context, wait time.Duration) {
 }
 
 // overdue handles the deadline of the stage.
+//
+//nolint:cyclop // one case for each stage
 func (i *instance) overdue(ctx actor.Context) {
 	switch i.stage {
 	case stageIdle:
@@ -175,152 +233,34 @@ func (i *instance) overdue(ctx actor.Context) {
 		i.arm(ctx, expireAgain)
 	case stageBooting:
 		i.doom(ctx, messages.Reason{
-			Code: messages.ReasonNeverRegistered, Limit: int64(i.maxSpinUp.Seconds()),
-			Detail: fmt.Sprintf("no worker appeared within max_spin_up_time of %s", i.maxSpinUp),
+			Code: messages.ReasonNeverRegistered, Limit: int64(i.sight.BootWithin.Seconds()),
+			Detail: fmt.Sprintf("no worker appeared within %s", i.sight.BootWithin.Round(time.Second)),
 		})
 	case stageVanished:
 		i.doom(ctx, messages.Reason{
 			Code: messages.ReasonWorkerVanished, Limit: int64(vanishPatience.Seconds()),
 			Detail: fmt.Sprintf("its worker has given no sign of life for %s", vanishPatience),
 		})
-	case stageDoomed, stageRefused, stageTerminating:
+	case stageDoomed:
+		i.askToGo(ctx)
+	case stageTelling:
+		i.unanswered(ctx)
+	case stageRecalled:
+		i.recallEnded(ctx)
+	case stageCornered:
+		i.keepDeaf(ctx)
+	case stageRefused, stageTerminating:
 		i.leave(ctx)
 	case stageChecking:
 		i.checked(ctx, messages.WorkerChecked{Failure: &messages.Failure{Class: messages.ClassTransient, Message: "no answer in time"}})
 	case stageCondemned:
-		i.terminate(ctx)
+		i.terminate(ctx, i.leaving.method)
+	case stageFinishing:
+		i.stillFinishing(ctx)
 	case stageNew, stageBusy:
 	}
 }
 
-// doom starts the way out of an instance whose worker is missing.
-func (i *instance) doom(ctx actor.Context, reason messages.Reason) {
-	i.doomed, i.leaving = true, []messages.Reason{reason}
-	ctx.Send(ctx.Parent(), messages.InstanceDoomed{Instance: i.id, Reasons: i.leaving})
-	ctx.Request(i.provisioner, messages.ReadConsole{Instance: i.id})
-	i.check(ctx)
-}
-
-func (i *instance) drain(ctx actor.Context, m messages.DrainInstance) {
-	if i.stage == stageCondemned || (i.stage == stageTerminating && !m.Force) {
-		return
-	}
-	again := i.forced && m.Force
-	i.leaving, i.doomed, i.forced = m.Reasons, false, m.Force
-	i.shutdown = len(m.Reasons) > 0 && m.Reasons[0].Code == messages.ReasonShutdown
-	if !again {
-		i.record(ctx, messages.InstanceDraining{Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: m.Reasons})
-	}
-	if !m.Force && (i.stage == stageNew || i.sight.Phase == messages.PhaseBusy) {
-		i.retain(ctx, messages.Reason{
-			Code: messages.ReasonTookWork, Subject: string(i.sight.Task), Detail: "its worker is running a task",
-		})
-		return
-	}
-	i.leave(ctx)
-}
-
-// leave begins the way out, or begins it again after something went wrong: what
-// was known of the worker may be old.
-func (i *instance) leave(ctx actor.Context) {
-	if i.forced {
-		i.terminate(ctx)
-		return
-	}
-	i.check(ctx)
-}
-
-// check asks what the worker ran lately: polls do not see short tasks.
-func (i *instance) check(ctx actor.Context) {
-	i.stage = stageChecking
-	ctx.Request(i.observer, messages.CheckWorker{Worker: i.sight.Worker, Lookback: i.maxIdle + vanishPatience})
-	i.arm(ctx, checkPatience)
-}
-
-func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
-	if i.stage != stageChecking {
-		return // called off meanwhile
-	}
-	since, maxIdle := i.sight.IdleSince, i.maxIdle
-	if i.doomed || i.shutdown {
-		since, maxIdle = i.sight.Instance.LaunchedAt, 0 // only a running task counts
-	}
-	var activity *messages.WorkerActivity
-	if m.Failure == nil {
-		activity = &m.Activity
-	}
-	verdict := decide.JudgeIdle(i.env.clock.Now(), m.ServerNow, since, maxIdle, activity)
-	switch {
-	case verdict.Drain:
-		i.terminate(ctx)
-	case i.doomed:
-		i.stage = stageDoomed
-		i.arm(ctx, checkAgain)
-	default:
-		if verdict.IdleSince.IsZero() { // busy: it cannot be idle for long before it was asked
-			verdict.IdleSince = i.env.clock.Now()
-		}
-		if verdict.IdleSince.After(i.sight.IdleSince) {
-			i.sight.IdleSince = verdict.IdleSince
-		}
-		i.retain(ctx, verdict.Reason)
-	}
-}
-
-// retain calls the way out off.
-func (i *instance) retain(ctx actor.Context, reason messages.Reason) {
-	i.leaving, i.doomed, i.shutdown, i.forced = nil, false, false, false
-	i.record(ctx, messages.InstanceKept{
-		Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: []messages.Reason{reason},
-	})
-	ctx.Send(ctx.Parent(), messages.InstanceRetained{Instance: i.id, IdleSince: i.sight.IdleSince})
-	if i.stage == stageNew {
-		return
-	}
-	i.settle(ctx)
-	if reason.Code == messages.ReasonUnconfirmed {
-		i.arm(ctx, checkAgain)
-	}
-}
-
-func (i *instance) terminate(ctx actor.Context) {
-	i.stage = stageTerminating
-	ctx.Request(i.provisioner, messages.TerminateInstance{Instance: i.id})
-	i.arm(ctx, condemnedPatience)
-}
-
-func (i *instance) terminated(ctx actor.Context, m messages.TerminationSettled) {
-	if i.stage != stageTerminating {
-		return
-	}
-	if m.Unknown && i.env.clock.Now().Sub(i.sight.Instance.LaunchedAt) < decide.SettleTime {
-		// Not known is not gone: EC2 may show an instance minutes after its launch.
-		m.Failure = &messages.Failure{Class: messages.ClassNotFound, Message: "EC2 does not know the instance yet"}
-	}
-	if m.Failure != nil {
-		i.env.log.WithLevel(loudness(m.Failure.Class)).Str("instance", string(i.id)).Str("failure", m.Failure.Error()).
-			Msg("EC2 did not terminate the instance; asked again later")
-		i.stage = stageRefused
-		i.arm(ctx, refusedAgain)
-		return
-	}
-	i.stage = stageCondemned
-	i.record(ctx, messages.InstanceTerminating{Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: i.leaving})
-	ctx.Send(ctx.Parent(), messages.InstanceCondemned{Instance: i.id, Reasons: i.leaving})
-	i.arm(ctx, condemnedPatience)
-}
-
 func (i *instance) record(ctx actor.Context, event messages.Event) {
 	ctx.Send(i.recorder, messages.Record{At: i.env.clock.Now(), Event: event})
-}
-
-// loudness is how loud a failed termination is in the log: what passes by
-// itself is no error.
-func loudness(class messages.FailureClass) zerolog.Level {
-	switch class {
-	case messages.ClassThrottled, messages.ClassTransient, messages.ClassNotFound:
-		return zerolog.WarnLevel
-	default:
-		return zerolog.ErrorLevel
-	}
 }

@@ -12,7 +12,10 @@ import (
 const (
 	listInterval = time.Minute
 	// listHurry is the interval while something is about to change.
-	listHurry   = 5 * time.Second
+	listHurry = 5 * time.Second
+	// listAgain is how soon the second listing of a life comes: nothing is
+	// launched before.
+	listAgain   = listedTwice
 	listTimeout = 45 * time.Second
 )
 
@@ -22,6 +25,7 @@ type inventory struct {
 	ec2 EC2
 
 	begun   time.Time // of the listing under way or the last one
+	good    int       // listings of this life that were complete
 	listing bool
 	again   bool
 	hurry   time.Time // until when the short interval holds
@@ -87,6 +91,7 @@ func (i *inventory) listed(ctx actor.Context, m listed) {
 	if m.err != nil {
 		ctx.Send(ctx.Parent(), messages.FleetFailed{At: i.env.clock.Now(), Failure: *messages.FailureOf(m.err)})
 	} else {
+		i.good++
 		ctx.Send(ctx.Parent(), messages.FleetObserved{At: i.begun, Instances: m.instances})
 	}
 	if i.again && m.err == nil {
@@ -101,6 +106,9 @@ func (i *inventory) schedule(ctx actor.Context) {
 	now, interval := i.env.clock.Now(), listInterval
 	if now.Before(i.hurry) {
 		interval = listHurry
+	}
+	if i.good == 1 {
+		interval = listAgain
 	}
 	i.next.set(i.env, ctx, "list", max(listHurry/5, i.begun.Add(interval).Sub(now)))
 }

@@ -25,6 +25,8 @@ type env struct {
 	// lives numbers the incarnations of actors, so that ids made by one are
 	// never made again by its successor.
 	lives *atomic.Uint64
+	// tenure is the right to act; nil above the owner.
+	tenure *tenure
 }
 
 // life returns a text that no other incarnation of any actor ever gets.

@@ -14,11 +14,15 @@ import (
 type opStage string
 
 const (
-	opNew       opStage = "new"       // the ledger has not been read yet
+	opNew       opStage = "new"       // waits for the ledger to be read, then for EC2's tokens
 	opIntending opStage = "intending" // the intent is being written
 	opCalling   opStage = "calling"   // EC2 is to be called, or is being called
 	opSettling  opStage = "settling"  // the outcome is known and being written
 )
+
+// oldIntent is the age at which a launch that has not begun is given up: what
+// was needed then may not be needed any more. Whoever still needs it asks again.
+const oldIntent = 2 * time.Minute
 
 // launchOp is one launch on its way through ledger, EC2 and ledger again.
 type launchOp struct {
@@ -72,8 +76,14 @@ func (p *provisioner) accept(ctx actor.Context, intent messages.LaunchIntent) {
 	op := &launchOp{intent: intent, stage: opNew}
 	p.launches[intent.Request] = op
 	if p.ready {
-		p.intend(ctx, op)
+		p.enqueue(ctx, op)
 	}
+}
+
+// enqueue puts a launch behind those that wait for EC2's tokens.
+func (p *provisioner) enqueue(ctx actor.Context, op *launchOp) {
+	p.queue = append(p.queue, op.intent.Request)
+	p.drive(ctx)
 }
 
 func (p *provisioner) intend(ctx actor.Context, op *launchOp) {
@@ -92,18 +102,25 @@ func (p *provisioner) intended(ctx actor.Context, m intended) {
 	}
 	if m.err != nil {
 		p.env.log.Warn().Err(m.err).Str("request", string(m.request)).Msg("intent not written; nothing launched")
+		op.stage = opNew
+		p.freeLane(ctx)
 		p.later(ctx, op)
 		return
 	}
 	op.record, op.failures = m.record, 0
 	if m.record.Settled { // an earlier life had it done
 		op.outcome = m.record.Outcome
+		p.freeLane(ctx)
 		p.settled(ctx, op, nil)
 		return
 	}
 	p.tell(ctx, op, messages.LaunchIntended{Request: m.request, Launch: m.record.Launch})
 	op.stage = opCalling
-	p.queue = append(p.queue, m.request)
+	p.call(ctx, op)
+}
+
+func (p *provisioner) freeLane(ctx actor.Context) {
+	p.lanes = max(0, p.lanes-1)
 	p.drive(ctx)
 }
 
@@ -124,48 +141,63 @@ func (p *provisioner) retry(ctx actor.Context, m retryLaunch) {
 		return
 	}
 	switch op.stage {
-	case opIntending:
-		p.intend(ctx, op)
+	case opNew:
+		p.enqueue(ctx, op)
 	case opCalling:
 		if op.refusal != nil {
 			p.refused(ctx, op, op.refusal)
 			return
 		}
-		p.queue = append(p.queue, m.request)
-		p.drive(ctx)
+		p.enqueue(ctx, op)
 	case opSettling:
 		p.write(ctx, op)
-	case opNew:
+	case opIntending:
 	}
 }
 
-// drive calls EC2 for as many launches as lanes and tokens allow.
+// drive goes on with as many launches as lanes and EC2's tokens allow. An intent
+// is written only when its call may follow at once: until then whoever asked for
+// it may still ask for more in one call.
 func (p *provisioner) drive(ctx actor.Context) {
 	for p.lanes < launchLanes && len(p.queue) > 0 && !p.launchAt.pending() {
 		op := p.launches[p.queue[0]]
-		if op == nil || op.stage != opCalling { // settled by the answer to a call of an earlier life
+		if op == nil || (op.stage != opCalling && op.stage != opNew) { // settled by the answer to a call of an earlier life
 			p.queue = p.queue[1:]
 			continue
 		}
 		now := p.env.clock.Now()
-		requests, wait := p.requests.Take(now, 1)
-		if wait == 0 {
-			var instances decide.Bucket
-			if instances, wait = p.instances.Take(now, float64(op.intent.Count)); wait == 0 {
-				p.requests, p.instances = requests, instances
-			}
+		if op.stage == opNew && op.failures == 0 && now.Sub(op.intent.At) > oldIntent {
+			p.queue = p.queue[1:]
+			p.forget(ctx, op)
+			continue
 		}
+		governor, wait := p.governor.TakeLaunch(now, op.intent.Count)
+		p.governor = governor
 		if wait > 0 {
 			p.launchAt.set(p.env, ctx, "launch", wait)
 			return
 		}
 		p.queue = p.queue[1:]
-		p.call(ctx, op)
+		p.lanes++
+		if op.stage == opNew {
+			p.intend(ctx, op)
+		} else {
+			p.call(ctx, op)
+		}
 	}
 }
 
+// forget gives a launch up that was never written and never sent.
+func (p *provisioner) forget(ctx actor.Context, op *launchOp) {
+	op.wait.cancel()
+	delete(p.launches, op.intent.Request)
+	op.outcome.Failure = &messages.Failure{
+		Class: messages.ClassTransient, Message: "it could not be begun within " + oldIntent.String() + "; asked for again if it is still needed",
+	}
+	p.tell(ctx, op, op.result(nil))
+}
+
 func (p *provisioner) call(ctx actor.Context, op *launchOp) {
-	p.lanes++
 	request := messages.LaunchRequest{
 		Launch: op.record.Launch, Token: op.record.Token, Resource: op.intent.Resource,
 		Offering: op.intent.Offering, Count: op.intent.Count,
@@ -208,6 +240,7 @@ func (p *provisioner) launchCalled(ctx actor.Context, m launchCalled) {
 			Msg("launch has no definitive answer; the same request is sent again")
 		if failure.Class == messages.ClassThrottled {
 			p.throttles++
+			p.governor = p.governor.Throttled(p.env.clock.Now(), decide.CallLaunch)
 			p.launchAt.set(p.env, ctx, "launch", p.backoff().Wait(p.throttles, p.rand.Float64()))
 		}
 		p.later(ctx, op)

@@ -23,16 +23,37 @@ type member struct {
 	expired   bool
 	draining  bool
 	order     messages.DrainInstance // while draining
+	recalled  bool                   // its drain was taken back and it is not at work yet
+	foretold  bool                   // EC2 has announced to take it back
+	replaced  bool                   // and something was launched in its place
 	doomed    bool
 	condemned bool
 	late      bool // its end showed before the answer to its termination came
 	absence   decide.Absence
+	keptAt    time.Time // when a drain that was to let it finish was called off
+	channel   messages.Channel
+	homeID    string
 }
 
 // usable says whether the instance may be counted on for work.
-func (m *member) usable() bool {
+func (m *member) usable(now time.Time) bool {
 	state := m.instance.State
-	return !m.draining && !m.doomed && !m.condemned && (state == messages.StatePending || state == messages.StateRunning)
+	return !m.draining && !m.doomed && !m.condemned && !m.foretold && !m.mute(now) &&
+		(state == messages.StatePending || state == messages.StateRunning)
+}
+
+// mute says whether its supervisor was told to let the agent go on and has not
+// answered for too long: the agent may pull nothing.
+func (m *member) mute(now time.Time) bool {
+	said := m.channel.Drain
+	return said.Run && m.channel.Ack.Epoch < said.Epoch && now.Sub(said.At) > ackPatience
+}
+
+// recallable says whether a drain for being idle may still be taken back.
+func (m *member) recallable() bool {
+	return m.draining && !m.condemned && !m.doomed && !m.foretold && !m.order.Force && !m.order.Finish && m.homeID != "" &&
+		m.channel.Acked(m.channel.Drain.Epoch) != messages.AckDrained &&
+		len(m.order.Reasons) > 0 && m.order.Reasons[0].Code == messages.ReasonIdle
 }
 
 // join makes an instance a member and starts its actor. One that is a member
@@ -46,7 +67,7 @@ func (r *resource) join(ctx actor.Context, found messages.Instance) {
 		instance: found, phase: messages.PhaseBooting, sightedAt: r.env.clock.Now(),
 		pid: r.env.spawn(ctx, string(id), func() actor.Actor {
 			return &instance{
-				env: r.env, id: id, maxIdle: r.spec.MaxIdle, maxSpinUp: r.spec.MaxSpinUp,
+				env: r.env, id: id, maxIdle: r.spec.MaxIdle, maxLifetime: r.spec.MaxLifetime,
 				recorder: r.recorder, observer: r.observer, provisioner: r.provisioner,
 			}
 		}),
@@ -63,7 +84,7 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 	m := r.members[id]
 	reasons := m.order.Reasons
 	switch {
-	case m.condemned, len(reasons) > 0 && strings.Contains(state.StateReason, "User"):
+	case m.condemned, len(reasons) > 0 && (strings.Contains(state.StateReason, "User") || strings.Contains(state.StateReason, "InstanceInitiated")):
 	case strings.Contains(state.StateReason, "Spot"):
 		reasons = []messages.Reason{{Code: messages.ReasonInterrupted, Detail: state.StateReason}}
 	default:
@@ -73,6 +94,10 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 		Instance: id, Resource: r.spec.Name, Offering: m.instance.Offering, Task: m.row.Task, Reasons: reasons,
 		UpSeconds: max(0, r.env.clock.Now().Sub(m.instance.LaunchedAt).Seconds()),
 	})
+	r.wipe(ctx, m)
+	if m.row.ID == "" && !m.condemned { // nobody knows whether it would have booted
+		r.learned.Breaker = r.learned.Breaker.Unanswered(m.instance.Offering.InstanceType, r.spec.Image)
+	}
 	ctx.Stop(m.pid)
 	delete(r.members, id)
 	r.order = slices.DeleteFunc(r.order, func(other messages.InstanceID) bool { return other == id })
@@ -87,10 +112,15 @@ func (r *resource) fleetListed(ctx actor.Context, listing messages.FleetListed) 
 		r.held = &listing
 		return
 	}
-	r.listed = true
+	if r.listings == 0 || listing.At.Sub(r.lastList) >= listedTwice {
+		r.listings, r.lastList = r.listings+1, listing.At
+		if r.listings == 2 {
+			ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
+		}
+	}
 	unsettled := r.compareShown(ctx, listing)
 	unsettled = r.compareAbsent(ctx, listing) || unsettled
-	if unsettled || len(r.launching) > 0 {
+	if unsettled || len(r.launching) > 0 || r.listings < 2 {
 		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
 	}
 }
@@ -162,16 +192,38 @@ func (r *resource) adopt(ctx actor.Context, found messages.Instance) {
 // update takes over what EC2 says. The launch time matters to the instance
 // actor: the answer of a launch has it first, a ledger record only nearly.
 func (r *resource) update(ctx actor.Context, m *member, found messages.Instance) {
-	launched := m.instance.LaunchedAt
+	before := m.instance
 	m.instance = found
-	if !launched.Equal(found.LaunchedAt) {
+	if !before.LaunchedAt.Equal(found.LaunchedAt) || before.Home != found.Home || before.Notice != found.Notice {
+		m.homeID = r.homeOf(m)
 		r.sight(ctx, m)
+	}
+}
+
+// homeOf is ClearML's id of the queue that a member's supervisor listens on, as
+// far as the last poll showed.
+func (r *resource) homeOf(m *member) string {
+	queue, ok := r.board.Queue(m.instance.Home)
+	if !ok {
+		return m.homeID
+	}
+	return queue.ID
+}
+
+// wipe removes everything that the queues still say of an instance that is gone.
+func (r *resource) wipe(ctx actor.Context, m *member) {
+	for key, queue := range m.channel.Keys {
+		ctx.Send(r.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: []string{key}}}})
 	}
 }
 
 // polled looks at every member's worker row, and tells the instance actors of
 // those where something changed.
 func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
+	if m.Board.Empty() {
+		return // a server that knows no queue at all knows nothing of workers either
+	}
+	r.board = m.Board
 	rows := make(map[messages.InstanceID]*messages.WorkerState, len(m.Workers))
 	for i := range m.Workers {
 		if worker, ok := messages.ParseWorkerID(m.Workers[i].ID); ok {
@@ -185,7 +237,13 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 
 func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerState, poll messages.WorkersPolled) {
 	phase := decide.PhaseOf(row, m.row.ID != "", poll.ServerNow)
-	same := m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != ""))
+	channel, home := poll.Board.Channel(m.instance.ID), r.homeOf(m)
+	same := m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != "")) &&
+		home == m.homeID && len(channel.Keys) == 0 && len(m.channel.Keys) == 0 && !m.draining && !m.recalled
+	m.channel, m.homeID = channel, home
+	if row != nil && m.row.ID == "" && phase != messages.PhaseVanished {
+		r.booted(ctx, m, row)
+	}
 	if row != nil {
 		if phase == messages.PhaseIdle && m.phase != messages.PhaseIdle {
 			m.idleSince, m.expired = r.idleFrom(m, row, poll), false
@@ -218,6 +276,7 @@ func (r *resource) sight(ctx actor.Context, m *member) {
 	sighted := messages.InstanceSighted{
 		At: m.sightedAt, Instance: m.instance, Phase: m.phase, Polled: m.polled, Worker: worker.ID(),
 		Registered: m.row.Registered, IdleSince: m.idleSince,
+		BootWithin: r.bootWithin(), HomeID: m.homeID, Channel: m.channel,
 	}
 	if m.row.ID != "" {
 		sighted.Worker = m.row.ID
@@ -234,12 +293,29 @@ func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messag
 	if m == nil || m.condemned || (m.draining && !order.Force) {
 		return
 	}
-	m.draining, m.order = true, order
+	if order.Finish && ((m.homeID == "" && m.phase == messages.PhaseBusy) || r.env.clock.Now().Sub(m.keptAt) < finishAgain) {
+		return // nobody there could let it finish; what is idle later goes then
+	}
+	m.draining, m.recalled, m.order = true, false, order
 	ctx.Send(m.pid, order)
+}
+
+// finishAgain is how long an instance that could not be told to finish is left
+// alone.
+const finishAgain = 10 * time.Minute
+
+// recall takes back the drain of an instance that may still be.
+func (r *resource) recall(ctx actor.Context, id messages.InstanceID, reasons []messages.Reason) {
+	if m := r.members[id]; m != nil && m.recallable() {
+		m.draining, m.recalled, m.order = false, true, messages.DrainInstance{}
+		ctx.Send(m.pid, messages.RecallInstance{Reasons: reasons})
+	}
 }
 
 // onInstance handles what instance actors say. One of an instance that has
 // left meanwhile is not heard.
+//
+//nolint:cyclop // one case for each message
 func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message any) {
 	m := r.members[id]
 	if m == nil {
@@ -247,32 +323,59 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 	}
 	switch said := message.(type) {
 	case messages.InstanceStarted:
-		m.doomed = false // it finds out again
+		m.doomed, m.recalled, m.foretold = false, false, false // it finds out again
 		r.sight(ctx, m)
 		if m.draining {
 			ctx.Send(m.pid, m.order)
 		}
 	case messages.InstanceExpired:
-		if m.phase == messages.PhaseIdle && !m.expired {
+		switch {
+		case m.phase == messages.PhaseIdle && m.mute(r.env.clock.Now()): // no plan counts on it, so none lets it go
+			r.drain(ctx, id, messages.DrainInstance{Reasons: []messages.Reason{{
+				Code: messages.ReasonIdle, Detail: "its supervisor does not answer, so that nobody knows whether it takes tasks",
+			}}})
+		case m.phase == messages.PhaseIdle && !m.expired:
 			m.expired = true
 			ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 		}
+	case messages.InstanceOutlived:
+		r.drain(ctx, id, messages.DrainInstance{Finish: true, Reasons: []messages.Reason{{
+			Code: messages.ReasonMaxLifetime, Limit: int64(r.spec.MaxLifetime.Seconds()),
+			Got: int64(r.env.clock.Now().Sub(m.instance.LaunchedAt).Seconds()), Detail: "older than max_lifetime of " + r.spec.MaxLifetime.String(),
+		}}})
+	case messages.InstanceForetold:
+		m.foretold = true
+		r.drain(ctx, id, messages.DrainInstance{Finish: true, Reasons: []messages.Reason{{
+			Code: messages.ReasonInterrupted, Detail: "EC2 has announced to take it back",
+		}}})
+		ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 	case messages.InstanceRetained:
-		r.retained(m, said)
+		r.retained(ctx, m, said)
 	case messages.InstanceDoomed:
 		m.doomed, m.order.Reasons = true, said.Reasons
+		ctx.Send(ctx.Parent(), messages.SuspectInstance{Resource: r.spec.Name, Instance: id})
+	case messages.InstanceCornered:
+		ctx.Send(ctx.Parent(), messages.AskBarrier{Resource: r.spec.Name, Instance: id})
 	case messages.InstanceCondemned:
+		if len(said.Reasons) > 0 && said.Reasons[0].Code == messages.ReasonNeverRegistered && !m.condemned {
+			r.unbooted(ctx, m)
+		}
 		m.condemned, m.order.Reasons = true, said.Reasons
+		ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: id})
 		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
 	}
 }
 
 // retained takes an instance back among those that may be counted on.
-func (r *resource) retained(m *member, said messages.InstanceRetained) {
+func (r *resource) retained(ctx actor.Context, m *member, said messages.InstanceRetained) {
 	if m.condemned {
 		return
 	}
-	m.draining, m.order, m.doomed, m.expired = false, messages.DrainInstance{}, false, false
+	ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: m.instance.ID})
+	if m.order.Finish {
+		m.keptAt = r.env.clock.Now()
+	}
+	m.draining, m.order, m.doomed, m.expired, m.recalled = false, messages.DrainInstance{}, false, false, false
 	if m.phase == messages.PhaseIdle && said.IdleSince.After(m.idleSince) {
 		m.idleSince = said.IdleSince
 	}

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"cmp"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,7 @@ type Node struct {
 	system *actor.ActorSystem
 	root   *actor.PID
 	ended  chan messages.AutoscalerEnded
-	count  int
+	memory *nodeMemory
 }
 
 // Seams are what production and simulation differ in.
@@ -32,11 +31,15 @@ type Seams struct {
 }
 
 // StartNode starts an actor system with one autoscaler for each configuration.
-// They begin to act at once.
+// Each begins to act once this process holds its lease.
 func StartNode(seams Seams, configs []Config) *Node {
+	memory := &nodeMemory{
+		estates: make(map[messages.AutoscalerName]*estate, len(configs)), done: make(map[messages.AutoscalerName]bool),
+	}
 	node := &Node{
-		system: newSystem(seams.Log), count: len(configs),
-		ended: make(chan messages.AutoscalerEnded, len(configs)),
+		memory: memory,
+		system: newSystem(seams.Log),
+		ended:  make(chan messages.AutoscalerEnded, len(configs)),
 	}
 	base := &env{
 		clock: seams.Clock, runner: seams.Runner, dispatcher: seams.Dispatcher,
@@ -45,7 +48,7 @@ func StartNode(seams Seams, configs []Config) *Node {
 	strategy := &supervision{clock: seams.Clock, log: seams.Log, failures: map[string]*lapses{}}
 	root := node.system.Root.Copy().WithGuardian(strategy)
 	node.root = base.spawn(root, "node", func() actor.Actor {
-		return &nodeActor{base: base, configs: configs, ended: node.ended}
+		return &nodeActor{base: base, configs: configs, nodeMemory: memory, ended: node.ended}
 	})
 	return node
 }
@@ -53,7 +56,17 @@ func StartNode(seams Seams, configs []Config) *Node {
 // Stop asks every autoscaler to stop. Each one's end comes from [Node.Ended],
 // after patience and the time for the last events at the latest.
 func (n *Node) Stop(modes map[messages.AutoscalerName]messages.OnShutdown, patience time.Duration) {
-	n.system.Root.Send(n.root, stopAll{modes: modes, patience: patience})
+	order := stopAll{modes: modes, patience: patience}
+	n.memory.stop.Store(&order)
+	n.system.Root.Send(n.root, order)
+}
+
+// Reconfigure gives autoscalers that run a new configuration; one whose name is
+// not known here is left out, and one that is not named keeps what it has.
+func (n *Node) Reconfigure(configs []Config) {
+	for _, cfg := range configs {
+		n.system.Root.Send(n.root, reconfigure{cfg: cfg})
+	}
 }
 
 // Ended tells of each autoscaler that has stopped, once.
@@ -71,17 +84,26 @@ type stopAll struct {
 	patience time.Duration
 }
 
-// autoscalerBegan is sent by an autoscaler whenever it begins: one that failed
-// while it was stopping has to be told again.
+// reconfigure is [Node.Reconfigure] inside.
+type reconfigure struct{ cfg Config }
+
+// autoscalerBegan is sent by an owner, and to it by its autoscaler, whenever it
+// begins: one that failed while it was stopping has to be told again.
 type autoscalerBegan struct{ name messages.AutoscalerName }
 
-// nodeActor is the root: it starts the autoscalers and passes on their ends.
+// nodeActor is the root: it starts the owners and passes on their ends.
 type nodeActor struct {
 	base    *env
 	configs []Config
-	ended   chan<- messages.AutoscalerEnded
-	pids    map[messages.AutoscalerName]*actor.PID
-	stop    *stopAll // set once told
+	*nodeMemory
+	ended chan<- messages.AutoscalerEnded
+	pids  map[messages.AutoscalerName]*actor.PID
+}
+
+// nodeMemory is what outlives the node's own failures.
+type nodeMemory struct {
+	estates map[messages.AutoscalerName]*estate
+	stop    atomic.Pointer[stopAll] // set once told
 	done    map[messages.AutoscalerName]bool
 }
 
@@ -91,13 +113,17 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		n.begin(ctx)
 	case stopAll:
-		n.stop = &m
 		for _, cfg := range n.configs {
 			n.stopOne(ctx, cfg.Name)
 		}
 	case autoscalerBegan:
-		if n.stop != nil {
+		if n.stop.Load() != nil {
 			n.stopOne(ctx, m.name)
+		}
+	case reconfigure:
+		if pid := n.pids[m.cfg.Name]; pid != nil {
+			m.cfg = m.cfg.filled()
+			ctx.Send(pid, m)
 		}
 	case messages.AutoscalerEnded:
 		if n.done[m.Autoscaler] {
@@ -112,20 +138,22 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 }
 
 func (n *nodeActor) stopOne(ctx actor.Context, name messages.AutoscalerName) {
-	ctx.Request(n.pids[name], messages.StopAutoscaler{OnShutdown: n.stop.modes[name], Patience: n.stop.patience})
+	order := n.stop.Load()
+	ctx.Request(n.pids[name], messages.StopAutoscaler{OnShutdown: order.modes[name], Patience: order.patience})
 }
 
 func (n *nodeActor) begin(ctx actor.Context) {
 	n.pids = make(map[messages.AutoscalerName]*actor.PID)
-	n.done = make(map[messages.AutoscalerName]bool)
 	for _, cfg := range n.configs {
-		cfg.AnswerFresh = cmp.Or(cfg.AnswerFresh, DefaultAnswerFresh)
+		if n.estates[cfg.Name] == nil {
+			n.estates[cfg.Name] = &estate{cfg: cfg.filled()}
+		}
 		own := *n.base
 		own.name = cfg.Name
 		own.log = n.base.log.With().Str("autoscaler", string(cfg.Name)).Logger()
-		box := new(outbox)
-		n.pids[cfg.Name] = own.spawn(ctx, "autoscaler-"+string(cfg.Name), func() actor.Actor {
-			return &autoscaler{env: &own, cfg: cfg, outbox: box}
+		own.tenure = &tenure{clock: own.clock}
+		n.pids[cfg.Name] = own.spawn(ctx, "owner-"+string(cfg.Name), func() actor.Actor {
+			return &owner{env: &own, estate: n.estates[cfg.Name]}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -16,8 +17,15 @@ const (
 	pollTimeout = 45 * time.Second
 	// pollRetryMax is the longest wait after a poll that failed.
 	pollRetryMax = 15 * time.Second
+	// pollHurry is the interval while the answer of a supervisor is waited for.
+	pollHurry = 5 * time.Second
 	// checkWindow is how long questions about workers are gathered.
 	checkWindow = 100 * time.Millisecond
+	// emptyPatience is how long a server that had our queues may say that it has
+	// none before it is believed.
+	emptyPatience = 10 * time.Minute
+	// writeTimeout bounds one write to the channel.
+	writeTimeout = 20 * time.Second
 )
 
 // observer is the only one that talks to ClearML.
@@ -29,9 +37,19 @@ type observer struct {
 	fresh    time.Duration // see Config.AnswerFresh
 	rand     *rand.Rand
 
-	begun  time.Time // of the poll under way or the last one
-	offset time.Duration
-	poll   alarm
+	begun   time.Time // of the poll under way or the last one
+	polling bool
+	offset  time.Duration
+	hurry   time.Time // until when the short interval holds
+	poll    alarm
+	extra   []messages.QueueName // watched besides the configured ones
+	// plausible is when the last poll began that showed any queue.
+	plausible time.Time
+
+	// Writes go out one after the other: a queue's owner marker has to be there
+	// before its tag.
+	writes  []write
+	writing bool
 
 	asked    []question
 	asking   bool
@@ -43,6 +61,11 @@ type question struct {
 	messages.CheckWorker
 	by *actor.PID
 }
+
+// write is one change to what the channel shows.
+type write func(context.Context, ClearML) error
+
+type written struct{ err error }
 
 type polled struct {
 	snapshot messages.ClearMLSnapshot
@@ -79,6 +102,8 @@ func (o *observer) Receive(ctx actor.Context) {
 		o.queuesMade(ctx, m)
 	case activityRead:
 		o.answer(ctx, m)
+	case written:
+		o.written(ctx, m)
 	case rang:
 		switch {
 		case m.name == "poll" && o.poll.heeds(m):
@@ -92,20 +117,78 @@ func (o *observer) Receive(ctx actor.Context) {
 }
 
 func (o *observer) on(ctx actor.Context, message messages.ObserverMessage) {
-	check, ok := message.(messages.CheckWorker)
-	if !ok {
-		o.env.unhandled(ctx)
-		return
-	}
-	o.asked = append(o.asked, question{CheckWorker: check, by: ctx.Sender()})
-	if !o.asking && !o.gathered.pending() {
-		o.gathered.set(o.env, ctx, "gathered", checkWindow)
+	switch m := message.(type) {
+	case messages.CheckWorker:
+		o.asked = append(o.asked, question{CheckWorker: m, by: ctx.Sender()})
+		if !o.asking && !o.gathered.pending() {
+			o.gathered.set(o.env, ctx, "gathered", checkWindow)
+		}
+	case messages.HurryPolling:
+		o.hurryUp(ctx, m.For)
+	case messages.WatchQueues:
+		o.extra = m.Queues
+	case messages.WriteSignals:
+		for _, signal := range m.Signals {
+			o.write(ctx, func(io context.Context, server ClearML) error { return server.Signal(io, signal) })
+		}
+	case messages.TagQueue:
+		o.write(ctx, func(io context.Context, server ClearML) error { return server.SetTag(io, m.QueueID, m.Tag, m.On) })
 	}
 }
 
+// hurryUp makes polls come quickly for a while.
+func (o *observer) hurryUp(ctx actor.Context, d time.Duration) {
+	now := o.env.clock.Now()
+	hurrying := now.Before(o.hurry)
+	if until := now.Add(d); until.After(o.hurry) {
+		o.hurry = until
+	}
+	if !o.polling && !hurrying { // else it comes soon: to set it again would put it off
+		o.schedule(ctx)
+	}
+}
+
+// schedule sets the next poll from the beginning of the last one.
+func (o *observer) schedule(ctx actor.Context) {
+	now, interval := o.env.clock.Now(), o.interval
+	if now.Before(o.hurry) {
+		interval = min(interval, pollHurry)
+	}
+	o.poll.set(o.env, ctx, "poll", o.begun.Add(interval).Sub(now))
+}
+
+// write puts a change behind those that wait, and begins with the first.
+func (o *observer) write(ctx actor.Context, w write) {
+	o.writes = append(o.writes, w)
+	if !o.writing {
+		o.writeNext(ctx)
+	}
+}
+
+func (o *observer) writeNext(ctx actor.Context) {
+	if len(o.writes) == 0 {
+		return
+	}
+	next, server := o.writes[0], o.clearml
+	o.writes, o.writing = o.writes[1:], true
+	o.env.pipe(ctx, writeTimeout, func(io context.Context) any { return written{err: next(io, server)} })
+}
+
+// written goes on after a write. One that failed is not repeated here: whoever
+// wanted it sees at the next poll that it is missing.
+func (o *observer) written(ctx actor.Context, m written) {
+	o.writing = false
+	if m.err != nil {
+		o.env.log.Warn().Err(m.err).Msg("not written to a queue of the ClearML server; tried again after the next poll")
+	}
+	o.writeNext(ctx)
+}
+
 func (o *observer) look(ctx actor.Context) {
-	o.begun = o.env.clock.Now()
+	o.poll.cancel()
+	o.begun, o.polling = o.env.clock.Now(), true
 	query := o.query
+	query.Queues = slices.Concat(query.Queues, o.extra)
 	o.env.pipe(ctx, pollTimeout, func(io context.Context) any {
 		snapshot, err := o.clearml.Observe(io, query)
 		return polled{snapshot: snapshot, err: err}
@@ -114,6 +197,10 @@ func (o *observer) look(ctx actor.Context) {
 
 func (o *observer) polled(ctx actor.Context, m polled) {
 	now := o.env.clock.Now()
+	o.polling = false
+	if m.err == nil && o.implausible(m.snapshot) {
+		m.err = &messages.Failure{Class: messages.ClassUnknown, Message: "the server says that it has none of the queues that it had; held until it has them again, or for " + emptyPatience.String()}
+	}
 	if m.err != nil {
 		ctx.Send(ctx.Parent(), messages.ClearMLFailed{At: now, Failure: *messages.FailureOf(m.err)})
 		o.poll.set(o.env, ctx, "poll", time.Duration((0.5+0.5*o.rand.Float64())*float64(min(o.interval, pollRetryMax))))
@@ -121,12 +208,26 @@ func (o *observer) polled(ctx actor.Context, m polled) {
 	}
 	o.offset = m.snapshot.ServerNow.Sub(now)
 	ctx.Send(ctx.Parent(), messages.ClearMLObserved{Snapshot: m.snapshot})
-	if missing := m.snapshot.Missing; len(missing) > 0 {
+	missing := slices.DeleteFunc(slices.Clone(m.snapshot.Missing), func(name messages.QueueName) bool {
+		return !slices.Contains(o.query.Queues, name)
+	})
+	if len(missing) > 0 {
 		o.env.pipe(ctx, pollTimeout, func(io context.Context) any {
 			return queuesMade{names: missing, err: o.clearml.CreateQueues(io, missing)}
 		})
 	}
-	o.poll.set(o.env, ctx, "poll", o.begun.Add(o.interval).Sub(now))
+	o.schedule(ctx)
+}
+
+// implausible says whether an answer is to be doubted: a server that had our
+// queues does not lose them all at once, but one that has just been restarted, or
+// looks at another database, says so.
+func (o *observer) implausible(snapshot messages.ClearMLSnapshot) bool {
+	if len(snapshot.Queues) > 0 {
+		o.plausible = snapshot.At
+		return false
+	}
+	return !o.plausible.IsZero() && snapshot.At.Sub(o.plausible) < emptyPatience
 }
 
 func (o *observer) queuesMade(ctx actor.Context, m queuesMade) {

@@ -20,6 +20,8 @@ type ClearML interface {
 	// time (server's clock). The answer has one entry for each worker asked,
 	// in the order asked; a worker that ran nothing has a zero entry.
 	Activity(ctx context.Context, since time.Time, workers []messages.WorkerID) ([]messages.WorkerActivity, error)
+	Signals
+	Tasks
 }
 
 // EC2 is the machine side of the world, seen through the owner tag of one
@@ -51,6 +53,7 @@ type Ledger interface {
 	// Launches answers all intents that are not settled, and those settled
 	// since the given time, oldest first.
 	Launches(ctx context.Context, since time.Time) ([]messages.LaunchRecord, error)
+	Fence
 }
 
 // Fence is the part of the ledger that shuts an earlier owner out.
@@ -85,7 +88,10 @@ type Tasks interface {
 	Requeue(ctx context.Context, request messages.Requeue) (messages.RequeueOutcome, error)
 }
 
-// Ownership says which of several processes acts for an autoscaler.
+// Ownership says which of several processes acts for an autoscaler. A holder
+// acts until TTL less the margin after it began its last renewal; another gets
+// the lease no sooner than two thirds of the margin after that, and no later
+// than the TTL.
 type Ownership interface {
 	// Acquire takes the lease if it is free, and fails with
 	// [messages.ClassHeld] if it is not. Its epoch is above those of all earlier

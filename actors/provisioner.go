@@ -27,13 +27,6 @@ const (
 	terminateBatch  = 500
 )
 
-// EC2's token buckets, per account and region: tokens and refill per second.
-const (
-	launchTokens, launchRefill       = 5, 2
-	instanceTokens, instanceRefill   = 1000, 2
-	terminateTokens, terminateRefill = 100, 5
-)
-
 // provisioner is the only one that calls EC2 to change anything. It writes
 // each launch to the ledger before it calls EC2, paces its calls by EC2's own
 // token buckets, waits longer after each failure, and repeats a launch whose
@@ -55,8 +48,7 @@ type provisioner struct {
 	owners   map[messages.ResourceName]*actor.PID
 	asking   []messages.ResourceName // for reports, before ready
 
-	requests  decide.Bucket
-	instances decide.Bucket
+	governor  decide.Governor
 	throttles int
 	launchAt  alarm
 
@@ -109,8 +101,7 @@ func (p *provisioner) Receive(ctx actor.Context) {
 func (p *provisioner) begin(ctx actor.Context) {
 	p.launches = make(map[messages.RequestID]*launchOp)
 	p.owners = make(map[messages.ResourceName]*actor.PID)
-	p.requests = decide.NewBucket(launchTokens, launchRefill)
-	p.instances = decide.NewBucket(instanceTokens, instanceRefill)
+	p.governor = decide.NewGovernor()
 	p.endings = newEndings()
 	p.readLedger(ctx)
 	ctx.Send(ctx.Parent(), messages.ProvisionerStarted{})
@@ -151,7 +142,7 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 		}
 		p.report(ctx, m.Resource)
 	case messages.TerminateInstance:
-		p.endings.add(m.Instance, ending{asker: ctx.Sender(), at: p.env.clock.Now()})
+		p.endings.add(m.Instance, ending{asker: ctx.Sender(), at: p.env.clock.Now(), certain: m.Certain})
 		if !p.endings.calling && !p.endings.flush.pending() {
 			p.endings.flush.set(p.env, ctx, "terminate", terminateWindow)
 		}
@@ -167,10 +158,13 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 	}
 }
 
-// readLedger finds out what an earlier life had begun.
+// readLedger shuts earlier owners out, and finds out what they had begun.
 func (p *provisioner) readLedger(ctx actor.Context) {
-	since := p.env.clock.Now().Add(-decide.SettleTime)
+	since, epoch := p.env.clock.Now().Add(-decide.SettleTime), p.env.tenure.Epoch()
 	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
+		if err := p.ledger.Claim(io, epoch); err != nil {
+			return ledgerRead{err: err}
+		}
 		records, err := p.ledger.Launches(io, since)
 		return ledgerRead{records: records, err: err}
 	})
@@ -202,9 +196,7 @@ func (p *provisioner) ledgerRead(ctx actor.Context, m ledgerRead) {
 		p.report(ctx, resource)
 	}
 	p.asking = nil
-	for _, request := range p.waiting() {
-		p.intend(ctx, p.launches[request])
-	}
+	p.queue = append(p.queue, p.waiting()...)
 	p.drive(ctx)
 	p.reading.set(p.env, ctx, "sweep", sweepAfter)
 }

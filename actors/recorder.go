@@ -135,7 +135,8 @@ func (r *recorder) gather(ctx actor.Context) {
 // to do something about.
 func levelOf(event messages.Event) zerolog.Level {
 	switch any(event).(type) {
-	case messages.InstanceRefused, messages.InstanceUnready, messages.InstanceStray, messages.ObservationFailed:
+	case messages.InstanceRefused, messages.InstanceUnready, messages.InstanceStray, messages.ObservationFailed,
+		messages.InstanceUnended, messages.ResourceHeld, messages.FleetGuarded, messages.TaskLost, messages.TaskDuplicated:
 		return zerolog.WarnLevel
 	default:
 		return zerolog.InfoLevel

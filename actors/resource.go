@@ -3,12 +3,12 @@ package actors
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -30,17 +30,21 @@ type resource struct {
 	observer    *actor.PID
 	inventory   *actor.PID
 	provisioner *actor.PID
+	state       State
 
 	life      string
 	born      time.Time
 	launches  int // counts requests of this life
 	reported  bool
-	listed    bool
+	listings  int                   // complete ones, begun in this life
+	lastList  time.Time             // when the last of them began
 	held      *messages.FleetListed // a listing that came before the report
+	board     messages.Board
 	members   map[messages.InstanceID]*member
 	order     []messages.InstanceID // of members, oldest knowledge first
 	launching map[messages.RequestID]*inFlight
-	memory    decide.Memory
+	learned   learned
+	rand      *rand.Rand
 	stopping  messages.OnShutdown
 	settled   bool
 }
@@ -49,6 +53,8 @@ type resource struct {
 type inFlight struct {
 	intent messages.LaunchIntent
 	launch messages.LaunchID // empty until the intent is on disk
+	// waits says that it was asked for in this life and has not been written yet.
+	waits bool
 	// shown are its instances, if listings showed any.
 	shown []messages.Instance
 }
@@ -65,6 +71,10 @@ func (r *resource) Receive(ctx actor.Context) {
 	case messages.ResourceMessage:
 		r.on(ctx, m)
 		r.settle(ctx)
+	case learnedLoaded:
+		r.loaded(ctx, m)
+	case learnedSaved:
+		r.saved(ctx, m)
 	default:
 		r.env.unhandled(ctx)
 	}
@@ -77,6 +87,7 @@ func (r *resource) begin(ctx actor.Context) {
 	r.launching = make(map[messages.RequestID]*inFlight)
 	ctx.Request(r.provisioner, messages.ReportLaunches{Resource: r.spec.Name})
 	ctx.Send(r.inventory, messages.ListFleet{})
+	r.load(ctx)
 	ctx.Send(ctx.Parent(), resourceBegan{name: r.spec.Name})
 }
 
@@ -94,13 +105,18 @@ func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
 		r.launch(ctx, m)
 	case messages.DrainInstances:
 		for _, id := range m.Instances {
-			r.drain(ctx, id, messages.DrainInstance{Reasons: m.Reasons})
+			r.drain(ctx, id, messages.DrainInstance{Reasons: m.Reasons, Finish: m.Finish})
+		}
+	case messages.RecallInstances:
+		for _, id := range m.Instances {
+			r.recall(ctx, id, m.Reasons)
 		}
 	case messages.ShutDownResource:
 		r.shutDown(ctx, m.OnShutdown)
 	case messages.LaunchIntended:
 		if flight := r.launching[m.Request]; flight != nil {
-			flight.launch = m.Launch
+			flight.launch, flight.waits = m.Launch, false
+			ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 		}
 	case messages.LaunchSettled:
 		r.launchSettled(ctx, m)
@@ -118,12 +134,35 @@ func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
 		r.onInstance(ctx, m.Instance, m)
 	case messages.InstanceCondemned:
 		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceOutlived:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceForetold:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.InstanceCornered:
+		r.onInstance(ctx, m.Instance, m)
+	case messages.SuspectJudged:
+		r.pass(ctx, m.Instance, m)
+	case messages.BarrierRaised:
+		r.pass(ctx, m.Instance, m)
+	case messages.BarrierRefused:
+		r.pass(ctx, m.Instance, m)
 	}
 }
 
-// known says whether the picture is complete: the ledger was read, and a
-// listing of EC2 that began in this life has come.
-func (r *resource) known() bool { return r.reported && r.listed }
+// pass hands an answer on to an instance actor.
+func (r *resource) pass(ctx actor.Context, id messages.InstanceID, message messages.InstanceMessage) {
+	if m := r.members[id]; m != nil {
+		ctx.Send(m.pid, message)
+	}
+}
+
+// listedTwice is the least time between the two listings that a resource type
+// wants to see: one alone may leave out what EC2 was asked for lately.
+const listedTwice = 2 * time.Second
+
+// known says whether the picture is complete: the ledger and what was learned
+// were read, and two listings of EC2 that began in this life have come.
+func (r *resource) known() bool { return r.reported && r.listings > 1 && r.learned.ready }
 
 // alive counts what the budget is charged for.
 func (r *resource) alive() int {
@@ -142,6 +181,7 @@ func (r *resource) capacity() messages.Capacity {
 	if !r.known() {
 		return messages.Capacity{}
 	}
+	now := r.env.clock.Now()
 	capacity := messages.Capacity{Known: true, Alive: r.alive()}
 	for _, flight := range r.launching {
 		capacity.Coming += flight.intent.Count
@@ -149,50 +189,77 @@ func (r *resource) capacity() messages.Capacity {
 	for _, id := range r.order {
 		m := r.members[id]
 		switch {
-		case !m.usable():
+		case m.recalled:
+			capacity.Coming++
+		case m.recallable():
+			capacity.Recallable = append(capacity.Recallable, id)
+		case m.foretold && m.phase == messages.PhaseBusy:
+			capacity.Extra++
+		case !m.usable(now):
 		case m.phase == messages.PhaseBooting:
 			capacity.Coming++
+		case m.phase == messages.PhaseBusy:
+			capacity.Busy = append(capacity.Busy, id)
 		case m.phase == messages.PhaseIdle:
 			capacity.Idle = append(capacity.Idle, messages.IdleInstance{Instance: id, Since: m.idleSince, Expired: m.expired})
 		}
 	}
 	slices.SortStableFunc(capacity.Idle, func(a, b messages.IdleInstance) int { return a.Since.Compare(b.Since) })
-	if len(r.spec.Offerings) > 0 {
-		_, until, class, ok := r.memory.Choose(r.env.clock.Now(), r.spec.Offerings)
-		if !ok {
-			capacity.BlockedUntil, capacity.Block = until, class
-		}
+	slices.SortStableFunc(capacity.Busy, func(a, b messages.InstanceID) int {
+		return r.members[b].instance.LaunchedAt.Compare(r.members[a].instance.LaunchedAt)
+	})
+	if next := r.choose(now); next.OK {
+		capacity.LaunchLimit = next.most
+	} else if len(r.spec.Offerings) > 0 {
+		capacity.BlockedUntil, capacity.Block = next.Until, next.Class
 	}
 	return capacity
 }
 
 // launch grants what the budget allows. The plan has counted already; this is
-// the second look, by the one who owns the count.
+// the second look, by the one who owns the count. While a request of this type
+// still waits to be written, for want of EC2's tokens, no other is made: the
+// next evaluation asks for all of it at once.
 func (r *resource) launch(ctx actor.Context, m messages.LaunchInstances) {
-	if !r.known() || r.stopping != "" {
+	if !r.known() || r.stopping != "" || r.backlog() {
 		return
 	}
 	now := r.env.clock.Now()
 	for left := min(m.Count, r.spec.Max-r.alive()); left > 0; {
-		offering, _, _, ok := r.memory.Choose(now, r.spec.Offerings)
-		if !ok {
+		next := r.choose(now)
+		if !next.OK {
 			return
 		}
 		r.launches++
 		count := min(left, launchBatch)
+		if next.Limit > 0 {
+			count = min(count, next.Limit)
+		}
 		left -= count
+		r.asked(now, next)
 		intent := messages.LaunchIntent{
 			Request:  messages.RequestID(fmt.Sprintf("%s-%s-%d", r.spec.Name, r.life, r.launches)),
-			Resource: r.spec.Name, Offering: offering, Count: count, At: now,
+			Resource: r.spec.Name, Offering: next.Offering, Count: count, At: now,
 		}
 		r.record(ctx, messages.InstanceRequested{
-			Resource: r.spec.Name, Request: intent.Request, Offering: offering, Count: count,
+			Resource: r.spec.Name, Request: intent.Request, Offering: intent.Offering, Count: count,
 			Alive: r.alive(), Max: r.spec.Max, Reasons: m.Reasons,
 		})
-		r.launching[intent.Request] = &inFlight{intent: intent}
+		r.launching[intent.Request] = &inFlight{intent: intent, waits: true}
 		ctx.Request(r.provisioner, messages.Launch{Intent: intent})
 	}
 	ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
+}
+
+// backlog says whether a request of an earlier evaluation has not been written
+// yet.
+func (r *resource) backlog() bool {
+	for _, flight := range r.launching {
+		if flight.waits {
+			return true
+		}
+	}
+	return false
 }
 
 // askAgain repeats to a provisioner that has lost its memory.
@@ -252,11 +319,11 @@ func (r *resource) launchSettled(ctx actor.Context, m messages.LaunchSettled) {
 			Instance: launched.ID, Resource: r.spec.Name, Request: m.Request, Launch: m.Launch, Offering: launched.Offering,
 		})
 	}
+	if m.Failure == nil {
+		r.granted(ctx, m.Offering)
+	}
 	missing := m.Count - len(m.Instances)
 	if !waited || missing <= 0 {
-		if m.Failure == nil {
-			r.memory = r.memory.Granted(m.Offering)
-		}
 		return
 	}
 	refused := messages.InstanceRefused{
@@ -265,7 +332,7 @@ func (r *resource) launchSettled(ctx actor.Context, m messages.LaunchSettled) {
 	}
 	if m.Failure != nil {
 		refused.Class, refused.Code, refused.Message = m.Failure.Class, m.Failure.Code, m.Failure.Message
-		r.memory, refused.RetryAt = r.memory.Refused(r.env.clock.Now(), m.Offering, m.Failure.Class)
+		refused.RetryAt = r.refused(ctx, m.Offering, *m.Failure)
 	}
 	r.record(ctx, refused)
 	ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
@@ -283,7 +350,7 @@ func (r *resource) shutDown(ctx actor.Context, mode messages.OnShutdown) {
 	r.stopping = mode
 	for _, id := range slices.Clone(r.order) {
 		m := r.members[id]
-		if mode == messages.ShutdownAll || (mode == messages.ShutdownIdle && m.usable() && m.phase == messages.PhaseIdle) {
+		if mode == messages.ShutdownAll || (mode == messages.ShutdownIdle && m.usable(r.env.clock.Now()) && m.phase == messages.PhaseIdle) {
 			r.drain(ctx, id, shutdownOrder(mode))
 		}
 	}

@@ -100,11 +100,17 @@ func (a *autoscaler) evaluate(ctx actor.Context) {
 	for _, launch := range plan.Launches {
 		ctx.Send(a.resources[launch.Resource], messages.LaunchInstances{Tick: a.tick, Count: launch.Count, Reasons: launch.Reasons})
 	}
+	for _, recall := range plan.Recalls {
+		ctx.Send(a.resources[recall.Resource], messages.RecallInstances{Tick: a.tick, Instances: recall.Instances, Reasons: recall.Reasons})
+	}
 	if len(r.demand) < len(a.queues) {
 		plan.Drains = nil // a queue that has not said what waits may need them
 	}
 	for _, drain := range plan.Drains {
-		ctx.Send(a.resources[drain.Resource], messages.DrainInstances{Tick: a.tick, Instances: drain.Instances, Reasons: drain.Reasons})
+		ctx.Send(a.resources[drain.Resource], messages.DrainInstances{
+			Tick: a.tick, Instances: drain.Instances, Reasons: drain.Reasons,
+			Finish: drain.Reasons[0].Code == messages.ReasonOverMax,
+		})
 	}
 	for _, verdict := range plan.Verdicts {
 		ctx.Send(a.queues[verdict.Queue], messages.QueueJudged{Tick: a.tick, Verdict: verdict})

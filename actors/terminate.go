@@ -17,21 +17,18 @@ type endings struct {
 	order   []messages.InstanceID // not yet called for
 	calling bool
 	tries   int // failed calls in a row
-	bucket  decide.Bucket
 	flush   alarm
 }
 
 // ending is who asked, and when.
 type ending struct {
-	asker *actor.PID
-	at    time.Time
+	asker   *actor.PID
+	at      time.Time
+	certain bool // what was known then cannot grow old
 }
 
 func newEndings() endings {
-	return endings{
-		askers: make(map[messages.InstanceID]ending),
-		bucket: decide.NewBucket(terminateTokens, terminateRefill),
-	}
+	return endings{askers: make(map[messages.InstanceID]ending)}
 }
 
 func (e *endings) add(id messages.InstanceID, asked ending) {
@@ -57,13 +54,14 @@ func (p *provisioner) terminateNext(ctx actor.Context) {
 	if len(e.order) == 0 {
 		return
 	}
-	bucket, wait := e.bucket.Take(p.env.clock.Now(), 1)
+	n := min(terminateBatch, len(e.order))
+	governor, wait := p.governor.TakeTerminate(p.env.clock.Now(), n)
+	p.governor = governor
 	if wait > 0 {
 		e.flush.set(p.env, ctx, "terminate", wait)
 		return
 	}
-	e.bucket, e.calling = bucket, true
-	n := min(terminateBatch, len(e.order))
+	e.calling = true
 	ids := append([]messages.InstanceID(nil), e.order[:n]...)
 	e.order = e.order[n:]
 	p.env.pipe(ctx, callTimeout, func(io context.Context) any {
@@ -77,7 +75,7 @@ func (p *provisioner) terminateNext(ctx actor.Context) {
 func (p *provisioner) forgetStale(ctx actor.Context) {
 	fresh := p.env.clock.Now().Add(-p.fresh)
 	for _, id := range slices.Clone(p.endings.order) {
-		if p.endings.askers[id].at.Before(fresh) {
+		if asked := p.endings.askers[id]; !asked.certain && asked.at.Before(fresh) {
 			p.endings.order = slices.DeleteFunc(p.endings.order, func(other messages.InstanceID) bool { return other == id })
 			p.ended(ctx, messages.TerminationSettled{
 				Instance: id, Failure: &messages.Failure{Class: messages.ClassThrottled, Message: "calls to EC2 are held back"},
@@ -92,6 +90,9 @@ func (p *provisioner) terminateCalled(ctx actor.Context, m terminateCalled) {
 	failed := false
 	if failure := messages.FailureOf(m.err); failure != nil {
 		failed = true
+		if failure.Class == messages.ClassThrottled {
+			p.governor = p.governor.Throttled(p.env.clock.Now(), decide.CallTerminate)
+		}
 		for _, id := range m.ids {
 			p.ended(ctx, messages.TerminationSettled{Instance: id, Failure: failure})
 		}

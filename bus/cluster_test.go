@@ -104,23 +104,27 @@ func cluster(t *testing.T) []string {
 	return addresses
 }
 
-func TestClusterKeepsTheLaw(t *testing.T) {
-	t.Parallel()
-	addresses := cluster(t)
-	all := strings.Join(addresses, ",")
-	var conn *bus.Bus
-	for try := 0; ; try++ { // until a leader is elected
-		var err error
-		conn, err = bus.Connect(t.Context(), bus.ConnConfig{URL: all, Replicas: 3, EventsMaxBytes: small, Log: zerolog.Nop()})
+// dialCluster connects once the cluster has a leader.
+func dialCluster(t *testing.T, config bus.ConnConfig) *bus.Bus {
+	t.Helper()
+	for try := 0; ; try++ {
+		conn, err := bus.Connect(t.Context(), config)
 		if err == nil {
-			break
+			t.Cleanup(conn.Close)
+			return conn
 		}
 		if try == 100 {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Cleanup(conn.Close)
+}
+
+func TestClusterKeepsTheLaw(t *testing.T) {
+	t.Parallel()
+	addresses := cluster(t)
+	all := strings.Join(addresses, ",")
+	conn := dialCluster(t, bus.ConnConfig{URL: all, Replicas: 3, EventsMaxBytes: small, Log: zerolog.Nop()})
 	events := manyObserved("prod", 0, 700)
 	for _, part := range [][]messages.Recorded{events[:650], events[600:]} {
 		if err := conn.Publish(t.Context(), part); err != nil {

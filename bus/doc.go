@@ -1,9 +1,10 @@
-// Package bus carries events and the launch ledger over NATS JetStream. It is
-// the only package that imports NATS.
+// Package bus carries events, the launch ledger, leases and small state over
+// NATS JetStream. It is the only package that imports NATS.
 //
 // [Start] runs an embedded server over the state directory, [Connect] connects
 // to it or to an external one, [Bus.Publish] and [Bus.Events] write and read
-// events, [Bus.OpenLedger] opens the launch ledger of one autoscaler.
+// events, [Bus.OpenLedger] opens the launch ledger of one autoscaler,
+// [Bus.OpenLeases] the leases and [Bus.OpenState] the state of all of them.
 //
 // # The law of events
 //
@@ -56,20 +57,21 @@
 //
 // # The law of the ledger
 //
-// Let L be the stream EBB_LEDGER, L|a,r its records for autoscaler a and
-// resource type r, and N(L) its nonce: drawn at random when the stream is made,
-// kept in its metadata, never changed. A record is intent(request, …) or
-// done(launch, outcome). For an intent at sequence s:
+// Let L be the stream EBB_LEDGER, L|a its records for autoscaler a, all on the
+// one subject ebb.ledger.v1.<a>.%launches, and N(L) its nonce: drawn at random
+// when the stream is made, kept in its metadata, never changed. A record is
+// intent(request, …), done(launch, outcome) or claim(epoch). For an intent at
+// sequence s:
 //
 //	launch(s) = N(L) "-" s        ClientToken(s) = "ebb-" N(L) "-" s
 //
 //	L1 durable   Intend or Settle returns nil  ⇒  its record is in L, and on
 //	             disk where the server syncs always.
 //	L2 serial    each record is appended on the condition that the last record
-//	             of L|a,r is the one its writer knew. So every writer has seen
+//	             of L|a is the one its writer knew. So every writer has seen
 //	             everything before its own record, whatever the number of
 //	             writers, processes or time-outs.
-//	L3 once      L|a,r holds at most one intent for a request, as long as its
+//	L3 once      L|a holds at most one intent for a request, as long as its
 //	             record is kept; Intend of that request answers that record.
 //	L4 unique    s ≠ s' or N ≠ N'  ⇒  other launch id and other ClientToken. So
 //	             neither a lost state directory nor a deleted stream brings one
@@ -91,13 +93,38 @@
 // nonce is read once more, so that a stream that was replaced in between cannot
 // lend its sequence to the old nonce.
 //
+// A claim makes an epoch the owner's. Let fence(s) be the highest epoch of the
+// records of L|a up to sequence s; every record repeats it.
+//
+//	F1 shut      Claim(e) returns nil  ⇒  from then on no intent with an epoch
+//	             below e is appended, nor a done without instances, whatever
+//	             the resource type: their writers get ClassFenced.
+//	F2 growing   fence never falls: the claim of an epoch below it is refused
+//	             with ClassFenced, that of the same epoch writes nothing.
+//	F3 truth     a done with instances is appended whatever its epoch.
+//	F4 complete  Claim(e) returns nil, then Launches  ⇒  every intent that an
+//	             epoch below e ever appended is in the answer, if it is open.
+//
+// F1 is L2 and one comparison: whoever appends after the claim has seen it. A
+// record that was prepared before it and arrives after it fails the condition of
+// L2, at the server, however long it was under way. F4 is F1 and L6. An epoch
+// that intends without having claimed shuts the lower ones out as well. An
+// intent that got ClassFenced may have been written before the claim, when the
+// answer to that was lost; then the new owner finds it, as any other.
+//
 // What is removed: a launch that is settled longer ago than the retention (7
-// days), when all older launches of its resource type are settled that long
-// too, and when there are enough of them to be worth it. So an open intent is
-// never removed, nor is anything behind it; the last record of a subject stays
-// too, because the next append names it. No limit of the stream removes
-// anything: it has none, single records cannot be deleted, and a stream with
-// limits is refused at start.
+// days), when all older launches of its autoscaler are settled that long too,
+// and when there are enough of them to be worth it. So an open intent is never
+// removed, nor is anything behind it; the last record stays too, because the
+// next append names it, and it tells the fence. A ledger that was open meanwhile
+// notices that its oldest record is gone, and reads anew: it would else take for
+// open what was settled and removed. No limit of the stream removes anything: it
+// has none, single records cannot be deleted, and a stream with limits is
+// refused at start.
+//
+// Versions before the claim appended to one subject per resource type. Their
+// records are read, settled and removed as all others; new ones go to the one
+// subject. Such a version refuses (L7) a ledger with a claim in it.
 //
 // Not promised:
 //   - L3 after the retention: a request repeated 7 days after its launch was
@@ -108,8 +135,59 @@
 //     IdempotentParameterMismatch: too few instances, never too many. Delete
 //     the stream instead; it is made anew and EC2 tells what runs.
 //   - anything across a power cut, when the server does not sync always.
-//   - who may write: L2 orders the writers, it does not choose one. Fencing an
-//     owner that lost its lease takes one more kind of record (a claim with an
-//     epoch) on the same subject; L2 then shuts the old owner out, and L7 keeps
-//     versions that do not know claims from writing past one.
+//   - F1 against a version before the claim that runs at the same time: it sees
+//     the claim when it reads next, and may append to its own subjects until
+//     then. Stop the last of them before the first newer one starts.
+//   - F1 across a deletion of the stream: who has seen the fence keeps it in
+//     memory and writes it with its next record; until then an earlier owner
+//     could write.
+//   - that a shut-out owner stops: the ledger refuses what it writes, not what it
+//     tells EC2 by an intent from before the claim. That is the same request with
+//     the same ClientToken as the new owner's, so it launches nothing more.
+//
+// # The law of leases
+//
+// Let K be the bucket ebb_leases, with one key per autoscaler, and T, R, M the
+// TTL, renewal and margin of the timing. The server lets a key run out T' after
+// it was last written: a second before T, or a third of the margin. A holder may
+// act from the return of Acquire or Renew until T - M after it called.
+//
+//	H1 one       at any moment at most one process may act for an autoscaler.
+//	H2 growing   the epoch is the sequence of the write that acquired. It is above
+//	             those of all earlier leases of any autoscaler, also after they
+//	             ran out, were given back, purged, or lost with their server.
+//	H3 told      a renewal by a holder whose lease is lost fails with ClassFenced,
+//	             an acquisition of a held lease with ClassHeld; every other
+//	             failure is ClassTransient, and tells nothing.
+//	H4 soon      a lease that is not renewed can be acquired T' after its last
+//	             write, one that is given back at once, and so is one of a dead
+//	             process by who has its [LeasesConfig] Place now.
+//
+// H1 holds because T' > T - M and every write is a compare-and-set on the key's
+// last sequence, which the stream's leader alone decides. A write whose answer
+// was lost is found again, by its message id or by reading the key; but when it
+// was stored is not known, so it never counts as a renewal: the lease is written
+// once more, and T counts from before the call that did. H2 holds beyond the
+// stream because its first sequence is the milliseconds of the clock when it was
+// made. Use the epoch with [Ledger.Claim] before acting: H1 is about clocks, F1 is
+// not.
+//
+// Not promised:
+//   - H1 when the clocks of holder and server drift apart by more than T' - (T - M)
+//     in T - M (by default 2 s in 12 s): the server's may jump, a suspended machine's stands still. F1 is what
+//     holds then.
+//   - H1 when two live processes are given the same Place.
+//   - H1 while an operator shortens the bucket's TTL or purges it under a holder.
+//     OpenLeases shortens it only while nobody holds a lease.
+//   - H2 across a loss of the bucket with a clock that was set back: then the
+//     ledger refuses the claim. Delete the bucket when the clock is right.
+//   - that a cluster goes on while it elects a leader: renewals fail for some
+//     seconds, and with a short TTL the lease is lost.
+//   - H1 across a power cut, when the server does not sync always.
+//
+// # State
+//
+// The bucket ebb_state keeps the last value of each key, up to 512 KiB, for ever.
+// Load answers what the last Save that returned has written, or one that was
+// under way since. There is no compare-and-set: it is advice.
 package bus

@@ -19,8 +19,8 @@ const (
 	// DefaultRetain is how long settled launches are kept when
 	// [LedgerConfig.Retain] is zero.
 	DefaultRetain = 7 * 24 * time.Hour
-	// trimAt is how many settled launches of one resource type may be older
-	// than that before they are removed together.
+	// trimAt is how many settled launches may be older than that before they are
+	// removed together.
 	trimAt = 128
 	// appendFailures is how many times in a row one append may go wrong in a
 	// way that leaves open what happened.
@@ -49,6 +49,8 @@ type Ledger struct {
 	bus    *Bus
 	config LedgerConfig
 	log    zerolog.Logger
+	// subject is where records are appended.
+	subject string
 	// turn holds the fold while nobody uses it.
 	turn chan *fold
 }
@@ -62,7 +64,7 @@ func (b *Bus) OpenLedger(ctx context.Context, config LedgerConfig) (*Ledger, err
 		config.Retain = DefaultRetain
 	}
 	ledger := &Ledger{
-		bus: b, config: config, turn: make(chan *fold, 1),
+		bus: b, config: config, turn: make(chan *fold, 1), subject: ledgerSubject(config.Autoscaler),
 		log: b.log.With().Str("autoscaler", string(config.Autoscaler)).Logger(),
 	}
 	state := newFold("")
@@ -74,8 +76,10 @@ func (b *Bus) OpenLedger(ctx context.Context, config LedgerConfig) (*Ledger, err
 }
 
 // Intend writes the intent and answers its id and ClientToken, which no other
-// intent ever had. The same intent.Request again answers the first record. On
-// an error the intent may be written or not; ask again with the same request.
+// intent ever had. The same intent.Request again answers the first record.
+// An intent.Epoch below one that was claimed is a [messages.Failure] of class
+// ClassFenced: since that claim the intent was not written, and never will be.
+// On any other error it may be written or not; ask again with the same request.
 func (l *Ledger) Intend(ctx context.Context, intent messages.LaunchIntent) (messages.LaunchRecord, error) {
 	if intent.Request == "" || intent.Resource == "" || intent.Count < 1 {
 		return messages.LaunchRecord{}, fmt.Errorf("intend launch: %w", &messages.Failure{
@@ -88,14 +92,17 @@ func (l *Ledger) Intend(ctx context.Context, intent messages.LaunchIntent) (mess
 		return messages.LaunchRecord{}, fmt.Errorf("intend launch %s: %w", intent.Request, err)
 	}
 	defer done()
-	subject := ledgerSubject(l.config.Autoscaler, intent.Resource)
-	prepare := func() (entryToAppend, bool) {
-		_, known := state.byRequest[intent.Request]
-		return entryToAppend{
-			subject: subject,
-			id:      "intent/" + subject + "/" + EscapeToken(string(intent.Request)),
-			record:  ledgerRecord{Kind: recordIntent, Intent: &intent},
-		}, !known
+	prepare := func() (*entryToAppend, error) {
+		if intent.Epoch < state.fence {
+			return nil, fenced(intent.Epoch, state.fence)
+		}
+		if _, known := state.byRequest[intent.Request]; known {
+			return nil, nil //nolint:nilnil // nothing to append, and no error
+		}
+		return &entryToAppend{
+			id:     "intent/" + l.subject + "/" + EscapeToken(string(intent.Request)),
+			record: ledgerRecord{Kind: recordIntent, Epoch: intent.Epoch, Intent: &intent},
+		}, nil
 	}
 	if err := l.append(ctx, state, prepare); err != nil {
 		return messages.LaunchRecord{}, fmt.Errorf("intend launch %s: %w", intent.Request, err)
@@ -106,7 +113,9 @@ func (l *Ledger) Intend(ctx context.Context, intent messages.LaunchIntent) (mess
 // Settle writes the outcome of a launch; the same outcome again is fine. An
 // outcome that differs never takes instances back: those of both count. A
 // launch that the ledger does not hold is a [messages.Failure] of class
-// ClassNotFound.
+// ClassNotFound. An outcome without instances whose epoch is below one that was
+// claimed is of class ClassFenced, and never written from then on; instances are
+// truth, and written whoever has got them.
 func (l *Ledger) Settle(ctx context.Context, launch messages.LaunchID, outcome messages.LaunchOutcome) error {
 	if len(outcome.Instances) == 0 && outcome.Failure == nil {
 		return fmt.Errorf("settle launch %s: %w", launch, &messages.Failure{
@@ -123,18 +132,21 @@ func (l *Ledger) Settle(ctx context.Context, launch messages.LaunchID, outcome m
 			return fmt.Errorf("settle launch %s: %w", launch, err)
 		}
 	}
-	prepare := func() (entryToAppend, bool) {
+	prepare := func() (*entryToAppend, error) {
+		if len(outcome.Instances) == 0 && outcome.Epoch < state.fence {
+			return nil, fenced(outcome.Epoch, state.fence)
+		}
 		found := state.find(launch)
 		if found == nil {
-			return entryToAppend{}, false
+			return nil, nil //nolint:nilnil // nothing to append, and no error
 		}
-		_, changes := mergeOutcome(found.record, outcome)
-		expected := strconv.FormatUint(state.lane(found.subject).last, 10)
-		return entryToAppend{
-			subject: found.subject,
-			id:      "done/" + string(launch) + "/" + expected,
-			record:  ledgerRecord{Kind: recordDone, Launch: launch, Outcome: &outcome},
-		}, changes
+		if _, changes := mergeOutcome(found.record, outcome); !changes {
+			return nil, nil //nolint:nilnil // nothing to append, and no error
+		}
+		return &entryToAppend{
+			id:     "done/" + string(launch) + "/" + strconv.FormatUint(state.last[l.subject], 10),
+			record: ledgerRecord{Kind: recordDone, Epoch: max(outcome.Epoch, state.fence), Launch: launch, Outcome: &outcome},
+		}, nil
 	}
 	if err := l.append(ctx, state, prepare); err != nil {
 		return fmt.Errorf("settle launch %s: %w", launch, err)
@@ -184,23 +196,22 @@ func (f *fold) find(launch messages.LaunchID) *entry {
 
 // entryToAppend is a record on its way.
 type entryToAppend struct {
-	subject string
 	// id is the message id, the same for every try to append the same thing.
 	id     string
 	record ledgerRecord
 }
 
-// append writes what prepare answers, or nothing when it says that nothing is
-// needed (any more). Whatever leaves open if the record was written (a time-out,
-// a lost connection, a conflict with another writer) ends in reading the
-// subject again and asking prepare again: the fold knows.
-func (l *Ledger) append(ctx context.Context, state *fold, prepare func() (entryToAppend, bool)) error {
+// append writes what prepare answers, or nothing when it answers nil: nothing is
+// needed (any more), or it may not be. Whatever leaves open if the record was
+// written (a time-out, a lost connection, a conflict with another writer) ends
+// in reading the subject again and asking prepare again: the fold knows.
+func (l *Ledger) append(ctx context.Context, state *fold, prepare func() (*entryToAppend, error)) error {
 	for failures := 0; ; {
-		next, needed := prepare()
-		if !needed {
-			return nil
+		next, err := prepare()
+		if next == nil || err != nil {
+			return err
 		}
-		tried := l.try(ctx, state, next)
+		tried := l.try(ctx, state, *next)
 		if tried == nil {
 			return nil
 		}
@@ -214,17 +225,26 @@ func (l *Ledger) append(ctx context.Context, state *fold, prepare func() (entryT
 		if err == nil && grown && isConflict(tried) {
 			continue // another writer was quicker; we have caught up with it
 		}
-		if failures++; failures >= appendFailures {
-			return errors.Join(tried, err)
-		}
 		if err == nil && isConflict(tried) {
-			*state = *newFold("") // the subject is not what we think: read it all
-			if _, err := l.refresh(ctx, state); err != nil {
-				return errors.Join(tried, err)
-			}
+			state.restart("") // the subject is not what we think: read it all
+			_, err = l.refresh(ctx, state)
+		}
+		if failures++; failures >= appendFailures {
+			return giveUp(tried, err, prepare)
 		}
 		pause(ctx, pauseBase<<failures)
 	}
+}
+
+// giveUp answers the error of the last try, unless what was read since says that
+// nothing is to be appended: then that try was stored after all.
+func giveUp(tried, read error, prepare func() (*entryToAppend, error)) error {
+	if read == nil {
+		if next, err := prepare(); next == nil {
+			return err
+		}
+	}
+	return errors.Join(tried, read)
 }
 
 // errRepeated says that the server knows the message id already.
@@ -233,8 +253,8 @@ var errRepeated = errors.New("the record was written before")
 // errReplaced says that the stream is not the one that was read.
 var errReplaced = errors.New("the ledger stream was replaced by a new one")
 
-// try appends one record after the last one that is known of its subject, and
-// takes it into the fold.
+// try appends one record after the last one that is known, and takes it into
+// the fold.
 func (l *Ledger) try(ctx context.Context, state *fold, next entryToAppend) error {
 	data, err := json.Marshal(next.record)
 	if err != nil {
@@ -242,14 +262,13 @@ func (l *Ledger) try(ctx context.Context, state *fold, next entryToAppend) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, appendPatience)
 	defer cancel()
-	message := nats.NewMsg(next.subject)
+	message := nats.NewMsg(l.subject)
 	message.Data = data
 	message.Header.Set("Content-Type", "application/json")
-	ack, err := l.bus.stream.PublishMsg(ctx, message,
-		jetstream.WithMsgID(next.id),
-		jetstream.WithExpectStream(LedgerStream),
-		jetstream.WithExpectLastSequencePerSubject(state.lane(next.subject).last),
-	)
+	message.Header.Set(jetstream.MsgIDHeader, next.id)
+	message.Header.Set(jetstream.ExpectedStreamHeader, LedgerStream)
+	message.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(state.last[l.subject], 10))
+	ack, err := l.bus.stream.PublishMsg(ctx, message)
 	if err != nil {
 		return err
 	}
@@ -265,7 +284,7 @@ func (l *Ledger) try(ctx context.Context, state *fold, next entryToAppend) error
 	if nonce != state.nonce {
 		return errReplaced
 	}
-	_, err = state.apply(next.subject, ack.Sequence, data)
+	_, err = state.apply(l.subject, ack.Sequence, data)
 	return err
 }
 

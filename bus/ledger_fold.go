@@ -15,25 +15,20 @@ type fold struct {
 	nonce string
 	// read is the sequence up to which every record of this autoscaler is in
 	// the fold.
-	read  uint64
-	lanes map[string]*lane
-	// byRequest and bySequence find an entry of any lane.
+	read uint64
+	// last is the sequence of each subject's last record that is in.
+	last map[string]uint64
+	// fence is the highest epoch that was claimed.
+	fence   messages.Epoch
+	entries []*entry // by sequence
+	// byRequest and bySequence find an entry.
 	byRequest  map[messages.RequestID]*entry
 	bySequence map[uint64]*entry
-}
-
-// lane is one subject: one resource type.
-type lane struct {
-	// last is the sequence of the subject's last record: what the next append
-	// expects.
-	last    uint64
-	entries []*entry // by sequence
 }
 
 // entry is one intent and what became of it.
 type entry struct {
 	sequence uint64
-	subject  string
 	record   messages.LaunchRecord
 }
 
@@ -41,51 +36,51 @@ type entry struct {
 func newFold(nonce string) *fold {
 	return &fold{
 		nonce:      nonce,
-		lanes:      map[string]*lane{},
+		last:       map[string]uint64{},
 		byRequest:  map[messages.RequestID]*entry{},
 		bySequence: map[uint64]*entry{},
 	}
 }
 
-// lane is the lane of a subject, made when it is new.
-func (f *fold) lane(subject string) *lane {
-	found, ok := f.lanes[subject]
-	if !ok {
-		found = &lane{}
-		f.lanes[subject] = found
-	}
-	return found
+// restart forgets everything but the fence: an owner that was shut out stays
+// out, also when the stream is replaced by a new one.
+func (f *fold) restart(nonce string) {
+	fence := f.fence
+	*f = *newFold(nonce)
+	f.fence = fence
 }
 
 // apply takes one record in. A record that is in already changes nothing. It
 // says whether the record was new.
 func (f *fold) apply(subject string, sequence uint64, data []byte) (bool, error) {
-	lane := f.lane(subject)
-	if sequence <= lane.last {
+	if sequence <= f.last[subject] {
 		return false, nil
 	}
 	record, err := decodeRecord(data)
 	if err != nil {
 		return false, fmt.Errorf("read record %d on %s: %w", sequence, subject, err)
 	}
-	lane.last = sequence
+	f.last[subject] = sequence
+	f.fence = max(f.fence, record.Epoch)
 	switch record.Kind {
 	case recordIntent:
-		f.applyIntent(lane, subject, sequence, *record.Intent)
+		f.applyIntent(sequence, *record.Intent)
 	case recordDone:
 		f.applyDone(record)
+	case recordClaim: // the epoch is all
 	}
 	return true, nil
 }
 
 // applyIntent adds an entry. A second intent with the same request cannot be
 // appended; should one be there, the first one counts for the request.
-func (f *fold) applyIntent(lane *lane, subject string, sequence uint64, intent messages.LaunchIntent) {
+func (f *fold) applyIntent(sequence uint64, intent messages.LaunchIntent) {
 	launch := launchID(f.nonce, sequence)
-	added := &entry{sequence: sequence, subject: subject, record: messages.LaunchRecord{
+	added := &entry{sequence: sequence, record: messages.LaunchRecord{
 		Launch: launch, Token: clientToken(launch), Intent: intent,
 	}}
-	lane.entries = append(lane.entries, added)
+	at, _ := slices.BinarySearchFunc(f.entries, sequence, func(e *entry, s uint64) int { return cmp.Compare(e.sequence, s) })
+	f.entries = slices.Insert(f.entries, at, added)
 	f.bySequence[sequence] = added
 	if _, ok := f.byRequest[intent.Request]; !ok {
 		f.byRequest[intent.Request] = added
@@ -109,6 +104,9 @@ func (f *fold) applyDone(record ledgerRecord) {
 // that changes anything. Instances are never forgotten: two outcomes give the
 // instances of both, and a failure counts only while there are none.
 func mergeOutcome(have messages.LaunchRecord, outcome messages.LaunchOutcome) (merged messages.LaunchOutcome, changed bool) {
+	if len(outcome.Instances) > 0 {
+		outcome.Failure = nil
+	}
 	if !have.Settled {
 		return cloneOutcome(outcome), true
 	}
@@ -116,7 +114,7 @@ func mergeOutcome(have messages.LaunchRecord, outcome messages.LaunchOutcome) (m
 	for _, id := range outcome.Instances {
 		if !slices.Contains(merged.Instances, id) {
 			merged.Instances = append(merged.Instances, id)
-			merged.Failure, merged.At, changed = nil, outcome.At, true
+			merged.Failure, merged.At, merged.Epoch, changed = nil, outcome.At, outcome.Epoch, true
 		}
 	}
 	return merged, changed
@@ -141,44 +139,41 @@ func cloneRecord(record messages.LaunchRecord) messages.LaunchRecord {
 // launches are the records that are open, and those settled at or after since,
 // by sequence.
 func (f *fold) launches(since time.Time) []messages.LaunchRecord {
-	var picked []*entry
-	for _, entry := range f.bySequence {
+	records := []messages.LaunchRecord{}
+	for _, entry := range f.entries {
 		if !entry.record.Settled || !entry.record.Outcome.At.Before(since) {
-			picked = append(picked, entry)
+			records = append(records, cloneRecord(entry.record))
 		}
-	}
-	slices.SortFunc(picked, func(a, b *entry) int { return cmp.Compare(a.sequence, b.sequence) })
-	records := make([]messages.LaunchRecord, 0, len(picked))
-	for _, entry := range picked {
-		records = append(records, cloneRecord(entry.record))
 	}
 	return records
 }
 
-// trimmable is how many entries at the head of a lane are settled before the
-// horizon. An open intent keeps everything behind it.
-func (l *lane) trimmable(horizon time.Time) int {
-	for i, entry := range l.entries {
+// trimmable is how many entries at the head are settled before the horizon. An
+// open intent keeps everything behind it.
+func (f *fold) trimmable(horizon time.Time) int {
+	for i, entry := range f.entries {
 		if !entry.record.Settled || !entry.record.Outcome.At.Before(horizon) {
 			return i
 		}
 	}
-	return len(l.entries)
+	return len(f.entries)
 }
 
-// trim forgets the first count entries of a lane and answers the sequence from
-// which its records must be kept. The last record of a subject always stays:
-// its sequence is what the next append expects.
-func (f *fold) trim(lane *lane, count int) (keepFrom uint64) {
-	for _, gone := range lane.entries[:count] {
+// trim forgets the first count entries and answers the sequence from which the
+// records of the autoscaler must be kept: all that follow an intent that stays,
+// for its done may be on another subject than itself, and the last record of
+// the subject that the next append goes to, for it names that one.
+func (f *fold) trim(subject string, count int) (keepFrom uint64) {
+	for _, gone := range f.entries[:count] {
 		delete(f.bySequence, gone.sequence)
 		if f.byRequest[gone.record.Intent.Request] == gone {
 			delete(f.byRequest, gone.record.Intent.Request)
 		}
 	}
-	lane.entries = slices.Delete(lane.entries, 0, count)
-	if len(lane.entries) > 0 {
-		return lane.entries[0].sequence
+	f.entries = slices.Delete(f.entries, 0, count)
+	keepFrom = f.last[subject]
+	if len(f.entries) > 0 {
+		keepFrom = min(keepFrom, f.entries[0].sequence)
 	}
-	return lane.last
+	return keepFrom
 }

@@ -27,13 +27,22 @@ func (l *Ledger) refresh(ctx context.Context, state *fold) (grown bool, err erro
 				l.log.Warn().Str("was", state.nonce).Str("is", before).
 					Msg("the launch ledger was replaced by a new one; open launches of the old one are only known to EC2")
 			}
-			*state = *newFold(before)
+			state.restart(before)
 			grown = true
 		}
 		some, err := l.readOn(ctx, stream, state)
 		grown = grown || some
 		if err != nil {
 			return grown, err
+		}
+		whole, err := isWhole(ctx, stream, state)
+		if err != nil {
+			return grown, err
+		}
+		if !whole {
+			state.restart(state.nonce)
+			grown = true
+			continue
 		}
 		_, after, err := l.bus.ensureLedger(ctx)
 		if err != nil {
@@ -43,6 +52,25 @@ func (l *Ledger) refresh(ctx context.Context, state *fold) (grown bool, err erro
 			return grown, nil
 		}
 	}
+}
+
+// isWhole says whether no launch of the fold was removed from the stream. Its
+// done may have been removed along with it, unread: it would look open for
+// ever, and be launched again. What is removed is always the oldest, so looking
+// at the first one is enough, after the reading.
+func isWhole(ctx context.Context, stream jetstream.Stream, state *fold) (bool, error) {
+	if len(state.entries) == 0 {
+		return true, nil
+	}
+	first := state.entries[0].sequence
+	_, err := stream.GetMsg(ctx, first)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read ledger record %d again: %w", first, err)
+	}
+	return true, nil
 }
 
 // readOn reads the records after state.read. Many come in a flow, from any
@@ -95,20 +123,19 @@ func (l *Ledger) readOn(ctx context.Context, stream jetstream.Stream, state *fol
 // trim removes launches settled before the horizon, once there are enough of
 // them. What goes wrong is logged: it costs disk, nothing else.
 func (l *Ledger) trim(ctx context.Context, state *fold, horizon time.Time) {
-	for subject, lane := range state.lanes {
-		count := lane.trimmable(horizon)
-		if count < trimAt {
-			continue
-		}
-		keepFrom := state.trim(lane, count)
-		stream, err := l.bus.stream.Stream(ctx, LedgerStream)
-		if err == nil {
-			err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(keepFrom))
-		}
-		if err != nil {
-			l.log.Warn().Err(err).Str("subject", subject).Msg("settled launches stay in the ledger for now")
-			continue
-		}
-		l.log.Debug().Str("subject", subject).Int("launches", count).Msg("settled launches removed from the ledger")
+	count := state.trimmable(horizon)
+	if count < trimAt || state.last[l.subject] == 0 {
+		return
 	}
+	keepFrom := state.trim(l.subject, count)
+	stream, err := l.bus.stream.Stream(ctx, LedgerStream)
+	if err == nil {
+		filter := ledgerFilter(l.config.Autoscaler)
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(filter), jetstream.WithPurgeSequence(keepFrom))
+	}
+	if err != nil {
+		l.log.Warn().Err(err).Msg("settled launches stay in the ledger for now")
+		return
+	}
+	l.log.Debug().Int("launches", count).Msg("settled launches removed from the ledger")
 }

@@ -17,11 +17,15 @@ type recordKind string
 const (
 	recordIntent recordKind = "intent"
 	recordDone   recordKind = "done"
+	recordClaim  recordKind = "claim"
 )
 
 // ledgerRecord is one message of the ledger stream.
 type ledgerRecord struct {
 	Kind recordKind `json:"kind"`
+	// Epoch is the highest that was claimed, up to and with this record. Since
+	// each record repeats it, none of the earlier ones is needed to know it.
+	Epoch messages.Epoch `json:"epoch,omitempty"`
 	// Intent is set in an intent.
 	Intent *messages.LaunchIntent `json:"intent,omitempty"`
 	// Launch and Outcome are set in a done.
@@ -44,6 +48,10 @@ func decodeRecord(data []byte) (ledgerRecord, error) {
 	case recordDone:
 		if record.Launch == "" || record.Outcome == nil {
 			return ledgerRecord{}, fmt.Errorf("a done without its launch or outcome")
+		}
+	case recordClaim:
+		if record.Epoch == 0 {
+			return ledgerRecord{}, fmt.Errorf("a claim without an epoch")
 		}
 	default:
 		return ledgerRecord{}, fmt.Errorf("kind %q is not known to this version; use the version of ebb that wrote it, or a newer one", record.Kind)

@@ -386,8 +386,8 @@ func TestSettledLaunchesAreTrimmed(t *testing.T) {
 	}
 }
 
-// When all of a resource type is old, its last record stays, because the next
-// append names it.
+// When all is old, the last record stays, because the next append names it, and
+// tells which epoch was claimed.
 func TestTrimKeepsTheLastRecord(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "127.0.0.1:0")
@@ -396,19 +396,61 @@ func TestTrimKeepsTheLastRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	claim(t, ledger, 7)
+	var last messages.LaunchID
 	for n := range 150 {
-		record := intend(t, ledger, wanted(messages.RequestID(fmt.Sprint("old-", n)), "gpu"))
-		settle(t, ledger, record.Launch, gave(noon, "i-1"))
+		intent := wanted(messages.RequestID(fmt.Sprint("old-", n)), "gpu")
+		intent.Epoch = 7
+		last = intend(t, ledger, intent).Launch
+		settle(t, ledger, last, gave(noon, "i-1"))
 	}
-	settle(t, ledger, intend(t, ledger, wanted("new", "cpu")).Launch, gave(noon.Add(2*time.Hour), "i-2"))
-	if got := recordCount(t, server.URL()); got != 3 {
-		t.Errorf("%d records, want the last of gpu and two of cpu", got)
+	settle(t, ledger, last, gave(noon.Add(2*time.Hour), "i-1")) // says nothing new
+	if got := recordCount(t, server.URL()); got != 1 {
+		t.Errorf("%d records, want the last one", got)
 	}
 	for which, writer := range map[string]*bus.Ledger{"same": ledger, "fresh": open(t, conn, "prod")} {
-		intend(t, writer, wanted(messages.RequestID("next-"+which), "gpu"))
+		intent := wanted(messages.RequestID("next-"+which), "gpu")
+		wantClass(t, messages.ClassFenced, func() error { _, err := writer.Intend(t.Context(), intent); return err }())
+		intent.Epoch = 7
+		intend(t, writer, intent)
 	}
-	if got := launches(t, ledger, time.Time{}); len(got) != 3 {
+	if got := launches(t, ledger, time.Time{}); len(got) != 2 {
 		t.Errorf("launches %+v", got)
+	}
+}
+
+// A ledger that was open all the time while another one settled and removed a
+// launch must not take it for open: it would be launched again.
+func TestStandbyDoesNotRememberWhatWasTrimmed(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "127.0.0.1:0")
+	conn := connect(t, server)
+	config := bus.LedgerConfig{Autoscaler: "prod", Retain: time.Hour}
+	owner, err := conn.OpenLedger(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []messages.LaunchID
+	for n := range 150 {
+		open = append(open, intend(t, owner, wanted(messages.RequestID(fmt.Sprint("old-", n)), "gpu")).Launch)
+	}
+	standby, err := conn.OpenLedger(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := launches(t, standby, noon); len(got) != 150 {
+		t.Fatalf("%d launches, want 150 open ones", len(got))
+	}
+	for _, launch := range open {
+		settle(t, owner, launch, gave(noon, "i-1"))
+	}
+	kept := intend(t, owner, wanted("new", "gpu"))
+	settle(t, owner, kept.Launch, gave(noon.Add(2*time.Hour), "i-2"))
+	if got := recordCount(t, server.URL()); got != 2 {
+		t.Fatalf("%d records, want those of the new launch", got)
+	}
+	if got := launches(t, standby, time.Time{}); len(got) != 1 || got[0].Launch != kept.Launch {
+		t.Errorf("the standby holds %d launches, want the new one: %+v", len(got), got)
 	}
 }
 
@@ -448,7 +490,8 @@ func TestLedgerRefusals(t *testing.T) {
 func TestLedgerStopsAtWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"newer":          `{"kind":"claim","epoch":7}`,
+		"newer":          `{"kind":"handover","epoch":7}`,
+		"claim of none":  `{"kind":"claim"}`,
 		"garbage":        `{"kind":`,
 		"intent of none": `{"kind":"intent"}`,
 		"done of none":   `{"kind":"done"}`,
@@ -459,14 +502,14 @@ func TestLedgerStopsAtWhatItDoesNotKnow(t *testing.T) {
 			conn := connect(t, server)
 			ledger := open(t, conn, "prod")
 			intend(t, ledger, wanted("r1", "gpu"))
-			if _, err := admin(t, server.URL()).Publish(t.Context(), "ebb.ledger.v1.prod.gpu", []byte(body)); err != nil {
+			if _, err := admin(t, server.URL()).Publish(t.Context(), "ebb.ledger.v1.prod.%launches", []byte(body)); err != nil {
 				t.Fatal(err)
 			}
 			_, intendErr := ledger.Intend(t.Context(), wanted("r2", "gpu"))
 			_, readErr := ledger.Launches(t.Context(), time.Time{})
 			_, openErr := conn.OpenLedger(t.Context(), bus.LedgerConfig{Autoscaler: "prod"})
 			for what, err := range map[string]error{"intend": intendErr, "read": readErr, "open": openErr} {
-				if err == nil || !strings.Contains(err.Error(), "read record 2 on ebb.ledger.v1.prod.gpu") {
+				if err == nil || !strings.Contains(err.Error(), "read record 2 on ebb.ledger.v1.prod.%launches") {
 					t.Errorf("%s: %v", what, err)
 				}
 			}

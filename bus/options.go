@@ -1,8 +1,6 @@
 package bus
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -58,7 +56,7 @@ type ConnConfig struct {
 	// zero keeps what the stream has, or 1 GiB when it is made.
 	EventsMaxBytes int64
 	// Replicas is how many servers of a cluster keep each stream when it is
-	// made: 1 (also for zero), 3 or 5.
+	// made: 1, 3 or 5; zero is 3 where there are so many servers, and else 1.
 	Replicas int
 	// Log takes what happens to the connection.
 	Log zerolog.Logger
@@ -89,7 +87,7 @@ func (c ConnConfig) options() (address string, options []nats.Option, err error)
 	case c.Server != nil && c.URL != "":
 		return "", nil, errors.New("both an embedded server and a URL are given: choose one")
 	case c.Server != nil:
-		return "", append(append(options, nats.InProcessServer(c.Server.nats)), c.Server.login...), nil
+		return "", append(options, nats.InProcessServer(c.Server.nats)), nil
 	case c.URL == "":
 		return "", nil, errors.New("neither an embedded server nor a URL is given")
 	}
@@ -183,37 +181,6 @@ func (f TLSFiles) options() ([]nats.Option, error) {
 		options = append(options, nats.ClientCert(f.Cert, f.Key))
 	}
 	return options, nil
-}
-
-// server is what an embedded server shows and asks for; nil when no
-// certificate is named.
-func (f TLSFiles) server() (*tls.Config, error) {
-	if (f.Cert == "") != (f.Key == "") {
-		return nil, errors.New("TLS certificate and key belong together: give both or none")
-	}
-	if f.Cert == "" {
-		if f.CA != "" {
-			return nil, errors.New("TLS authorities without a certificate and key of the server: give them too, or none")
-		}
-		return nil, nil //nolint:nilnil // no TLS is an answer
-	}
-	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
-	if err != nil {
-		return nil, fmt.Errorf("TLS certificate %s with key %s: %w", f.Cert, f.Key, err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if f.CA == "" {
-		return config, nil
-	}
-	text, err := os.ReadFile(f.CA)
-	if err != nil {
-		return nil, fmt.Errorf("TLS authorities: %w", err)
-	}
-	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !config.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("TLS authorities %s: no certificate in PEM found", f.CA)
-	}
-	return config, nil
 }
 
 // checkURLs parses each URL of the list. The error names the position, not the

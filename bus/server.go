@@ -12,7 +12,6 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 )
 
@@ -27,19 +26,10 @@ type ServerConfig struct {
 	StateDir string
 	// Listen is the address for other programs (the nats command, a
 	// dashboard), such as "127.0.0.1:4222"; port 0 takes any free port. Empty
-	// listens nowhere: only this process can connect. An address that other
-	// machines can reach is taken only with a login.
+	// listens nowhere: only this process can connect. Every program of this
+	// machine can read and write the bus there, so an address that other
+	// machines can reach is refused.
 	Listen string
-	// User with Password, or Token, is what other programs must show; at most
-	// one of the two ways. Without, every program of this machine can read and
-	// write the bus.
-	User     string
-	Password string
-	Token    string
-	// TLS holds files: Cert and Key, when set, are the server's and make TLS
-	// a must for other programs; with CA they must show a certificate of that
-	// authority.
-	TLS TLSFiles
 	// SyncAlways writes through to the disk before anything is acknowledged.
 	// Without it a power cut (not a crash of the process) can take back what
 	// was acknowledged, up to two minutes of it: then the law of the ledger
@@ -53,7 +43,6 @@ type ServerConfig struct {
 type Server struct {
 	nats  *natsserver.Server
 	url   string
-	login []nats.Option // how this process connects to it
 	lock  *os.File
 	close sync.Once
 }
@@ -62,15 +51,7 @@ type Server struct {
 // server takes connections. The error names what is in the way: the address,
 // or the state directory, and what to do about it.
 func Start(ctx context.Context, config ServerConfig) (*Server, error) {
-	host, port, err := listenAddress(config)
-	if err != nil {
-		return nil, fmt.Errorf("start event server: %w", err)
-	}
-	secure, err := config.TLS.server()
-	if err != nil {
-		return nil, fmt.Errorf("start event server: %w", err)
-	}
-	login, err := ConnConfig{User: config.User, Password: config.Password, Token: config.Token}.login()
+	host, port, err := listenAddress(config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("start event server: %w", err)
 	}
@@ -84,27 +65,21 @@ func Start(ctx context.Context, config ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("start event server: %w", err)
 	}
 	options := &natsserver.Options{
-		ServerName:    "ebb",
-		Host:          host,
-		Port:          port,
-		DontListen:    config.Listen == "",
-		Username:      config.User,
-		Password:      config.Password,
-		Authorization: config.Token,
-		TLSConfig:     secure,
-		TLS:           secure != nil,
-		TLSVerify:     secure != nil && secure.ClientCAs != nil,
-		JetStream:     true,
-		StoreDir:      config.StateDir,
-		SyncAlways:    config.SyncAlways,
-		NoSigs:        true, // signals belong to cmd
+		ServerName: "ebb",
+		Host:       host,
+		Port:       port,
+		DontListen: config.Listen == "",
+		JetStream:  true,
+		StoreDir:   config.StateDir,
+		SyncAlways: config.SyncAlways,
+		NoSigs:     true, // signals belong to cmd
 	}
 	server, err := run(options, config.Log)
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("start event server over %s: %w", config.StateDir, err)
 	}
-	started := &Server{nats: server, lock: lock, login: login}
+	started := &Server{nats: server, lock: lock}
 	if config.Listen != "" {
 		started.url = server.ClientURL()
 	}
@@ -153,8 +128,7 @@ func (s *Server) Close() error {
 
 // listenAddress takes "host:port" apart for the server's options, where -1 is
 // any free port.
-func listenAddress(config ServerConfig) (host string, port int, err error) {
-	listen := config.Listen
+func listenAddress(listen string) (host string, port int, err error) {
 	if listen == "" {
 		return "", 0, nil
 	}
@@ -165,10 +139,9 @@ func listenAddress(config ServerConfig) (host string, port int, err error) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	guarded := config.User != "" || config.Token != ""
-	if ip := net.ParseIP(host); !guarded && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return "", 0, fmt.Errorf("listen address %q can be reached from other machines, and there is no login: "+
-			"set user and password, or a token, or listen on 127.0.0.1", listen)
+			"listen on 127.0.0.1, or run a NATS server of your own and give its URL", listen)
 	}
 	port, err = strconv.Atoi(text)
 	if err != nil || port < -1 || port > 65535 {

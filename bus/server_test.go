@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,19 +24,6 @@ import (
 
 	"github.com/ebbscale/ebb/bus"
 )
-
-func portOf(t *testing.T, address string) int {
-	t.Helper()
-	parsed, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(parsed.Port())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
 
 func TestStartRefusals(t *testing.T) {
 	t.Parallel()
@@ -127,83 +113,6 @@ func TestServerLogs(t *testing.T) {
 	}
 	if !strings.Contains(lines.String(), `"level":"debug","message":"Starting nats-server"`) {
 		t.Errorf("log lines:\n%s", lines.String())
-	}
-}
-
-func TestEmbeddedServerWithLoginAndTLS(t *testing.T) {
-	t.Parallel()
-	pki := makePKI(t)
-	for name, test := range map[string]struct {
-		config bus.ServerConfig
-		good   bus.ConnConfig
-		bad    bus.ConnConfig
-	}{
-		"password": {
-			config: bus.ServerConfig{Listen: "0.0.0.0:0", User: "ebb", Password: "pass-word"},
-			good:   bus.ConnConfig{User: "ebb", Password: "pass-word"},
-			bad:    bus.ConnConfig{User: "ebb", Password: "other"},
-		},
-		"token": {
-			config: bus.ServerConfig{Listen: "127.0.0.1:0", Token: "token-word"},
-			good:   bus.ConnConfig{Token: "token-word"},
-		},
-		"TLS": {
-			config: bus.ServerConfig{Listen: "127.0.0.1:0", TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key}},
-			good:   bus.ConnConfig{TLS: bus.TLSFiles{CA: pki.ca}},
-		},
-		"TLS both ways": {
-			config: bus.ServerConfig{Listen: "127.0.0.1:0", TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key, CA: pki.ca}},
-			good:   bus.ConnConfig{TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key, CA: pki.ca}},
-			bad:    bus.ConnConfig{TLS: bus.TLSFiles{CA: pki.ca}},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test.config.StateDir, test.config.Log = t.TempDir(), zerolog.Nop()
-			server, err := bus.Start(t.Context(), test.config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = server.Close() })
-			all := manyObserved("prod", 0, 3)
-			if err := connect(t, server).Publish(t.Context(), all); err != nil {
-				t.Fatal(err)
-			}
-			address := "127.0.0.1:" + strconv.Itoa(portOf(t, server.URL()))
-			test.good.URL, test.good.Log = address, zerolog.Nop()
-			wantIDs(t, stored(t, dial(t, test.good), bus.EventQuery{}), all)
-			test.bad.URL, test.bad.Log = address, zerolog.Nop()
-			if conn, err := bus.Connect(t.Context(), test.bad); err == nil {
-				conn.Close()
-				t.Error("connected without what the server asks for")
-			}
-		})
-	}
-}
-
-func TestStartRefusesHalfALogin(t *testing.T) {
-	t.Parallel()
-	pki := makePKI(t)
-	for name, test := range map[string]struct {
-		config bus.ServerConfig
-		want   string
-	}{
-		"password alone":     {bus.ServerConfig{Password: "secret"}, "without a user"},
-		"two logins":         {bus.ServerConfig{User: "u", Password: "secret", Token: "secret"}, "choose one"},
-		"certificate alone":  {bus.ServerConfig{TLS: bus.TLSFiles{Cert: pki.cert}}, "give both or none"},
-		"authorities alone":  {bus.ServerConfig{TLS: bus.TLSFiles{CA: pki.ca}}, "without a certificate"},
-		"key as certificate": {bus.ServerConfig{TLS: bus.TLSFiles{Cert: pki.key, Key: pki.key}}, pki.key},
-		"key as authorities": {bus.ServerConfig{TLS: bus.TLSFiles{Cert: pki.cert, Key: pki.key, CA: pki.key}}, "no certificate in PEM"},
-	} {
-		test.config.StateDir, test.config.Log = t.TempDir(), zerolog.Nop()
-		server, err := bus.Start(t.Context(), test.config)
-		if err == nil {
-			_ = server.Close()
-			t.Fatalf("%s: it started", name)
-		}
-		if !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: error %q: want %q, and no secret", name, err, test.want)
-		}
 	}
 }
 

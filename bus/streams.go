@@ -26,8 +26,15 @@ const (
 	// nonceLength keeps 60 bits of chance: 12 of 32 letters.
 	nonceLength = 12
 
-	// storageFull is the server's code for a limit it cannot promise to keep.
-	storageFull jetstream.ErrorCode = 10047
+	// storageFull is the server's code for a limit it cannot promise to keep;
+	// replicasUnclustered and replicasUnplaced are those for more copies than
+	// there are servers, alone or in a cluster.
+	storageFull         jetstream.ErrorCode = 10047
+	replicasUnclustered jetstream.ErrorCode = 10074
+	replicasUnplaced    jetstream.ErrorCode = 10005
+	// clusterReplicas is how many servers of a cluster keep a stream when the
+	// configuration does not say.
+	clusterReplicas = 3
 )
 
 // ensureStreams makes the streams that are missing and brings the limits of
@@ -47,10 +54,7 @@ func (b *Bus) ensureEvents(ctx context.Context) error {
 	found, err := b.stream.Stream(ctx, EventStream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		found, err = b.stream.CreateStream(ctx, b.eventConfig())
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody was quicker
-			found, err = b.stream.Stream(ctx, EventStream)
-		}
+		found, err = b.makeStream(ctx, b.eventConfig())
 		if err != nil {
 			return streamError("make", EventStream, err)
 		}
@@ -77,6 +81,32 @@ func (b *Bus) ensureEvents(ctx context.Context) error {
 	return nil
 }
 
+// makeStream makes a stream, or answers the one of this name that somebody else
+// was quicker to make. Unless the configuration says how many servers keep it,
+// three do in a cluster that has three, and else one.
+func (b *Bus) makeStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	config.Replicas = b.config.Replicas
+	open := config.Replicas == 0
+	if open && b.config.Server == nil {
+		config.Replicas = clusterReplicas
+	}
+	found, err := b.stream.CreateStream(ctx, config)
+	if open && isTooFewServers(err) {
+		config.Replicas = 1
+		found, err = b.stream.CreateStream(ctx, config)
+	}
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return b.stream.Stream(ctx, config.Name)
+	}
+	return found, err
+}
+
+// isTooFewServers says whether the server has not enough others for the copies.
+func isTooFewServers(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == replicasUnclustered || api.ErrorCode == replicasUnplaced)
+}
+
 // eventConfig is the event stream as it is made.
 func (b *Bus) eventConfig() jetstream.StreamConfig {
 	config := jetstream.StreamConfig{
@@ -87,7 +117,6 @@ func (b *Bus) eventConfig() jetstream.StreamConfig {
 		Discard:            jetstream.DiscardOld,
 		Storage:            jetstream.FileStorage,
 		Compression:        jetstream.S2Compression,
-		Replicas:           max(b.config.Replicas, 1),
 		MaxAge:             defaultMaxAge,
 		MaxBytes:           defaultMaxBytes,
 		Duplicates:         dedupeWindow,
@@ -136,21 +165,17 @@ func sameLimits(a, b jetstream.StreamConfig) bool {
 func (b *Bus) ensureLedger(ctx context.Context) (found jetstream.Stream, nonce string, err error) {
 	found, err = b.stream.Stream(ctx, LedgerStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && !b.config.ReadOnly {
-		found, err = b.stream.CreateStream(ctx, jetstream.StreamConfig{
+		found, err = b.makeStream(ctx, jetstream.StreamConfig{
 			Name:        LedgerStream,
 			Description: "launch ledger of ebb autoscalers; do not edit, purge or restore from a backup",
 			Subjects:    []string{LedgerSubjects},
 			Retention:   jetstream.LimitsPolicy,
 			Discard:     jetstream.DiscardNew,
 			Storage:     jetstream.FileStorage,
-			Replicas:    max(b.config.Replicas, 1),
 			Duplicates:  dedupeWindow,
 			DenyDelete:  true,
 			Metadata:    map[string]string{nonceKey: newNonce()},
 		})
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody was quicker
-			found, err = b.stream.Stream(ctx, LedgerStream)
-		}
 	}
 	if err != nil {
 		return nil, "", streamError("make or read", LedgerStream, err)

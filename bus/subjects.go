@@ -28,6 +28,10 @@ const (
 	// No other string is escaped to it.
 	emptyToken = "%"
 	upperHex   = "0123456789ABCDEF"
+
+	// ledgerToken ends the subject of an autoscaler's ledger. No name is escaped
+	// to it.
+	ledgerToken = "%launches"
 )
 
 // EscapeToken turns any string into one token of a subject. Space, the dot, the
@@ -137,12 +141,14 @@ func eventFilter(autoscaler messages.AutoscalerName, kind string) (string, error
 	return "", fmt.Errorf("event kind %q: want noun.verb such as instance.launched, or a noun such as instance", kind)
 }
 
-// ledgerSubject is where the records of one resource type are appended.
-func ledgerSubject(autoscaler messages.AutoscalerName, resource messages.ResourceName) string {
-	return ledgerRoot + "." + EscapeToken(string(autoscaler)) + "." + EscapeToken(string(resource))
+// ledgerSubject is where every record of an autoscaler is appended.
+func ledgerSubject(autoscaler messages.AutoscalerName) string {
+	return ledgerRoot + "." + EscapeToken(string(autoscaler)) + "." + ledgerToken
 }
 
-// ledgerFilter matches all resource types of an autoscaler.
+// ledgerFilter matches every record of an autoscaler, also those that versions
+// before the claim appended to one subject per resource type, the escaped name
+// of the type in the place of ledgerToken.
 func ledgerFilter(autoscaler messages.AutoscalerName) string {
 	return ledgerRoot + "." + EscapeToken(string(autoscaler)) + ".*"
 }

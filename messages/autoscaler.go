@@ -61,6 +61,25 @@ type CapacityChanged struct{ Resource ResourceName }
 // handed on to every resource type, which asks again for what it had asked.
 type ProvisionerStarted struct{}
 
+// SuspectInstance is sent by a resource type for an instance that looks dead;
+// answered with [SuspectJudged].
+type SuspectInstance struct {
+	Resource ResourceName
+	Instance InstanceID
+}
+
+// AskBarrier is sent by a resource type for an instance that can only be ended
+// while its queues are closed; answered with [BarrierRaised] or
+// [BarrierRefused].
+type AskBarrier struct {
+	Resource ResourceName
+	Instance InstanceID
+}
+
+// BarrierDone is sent by a resource type when such an instance has ended, or
+// stays after all.
+type BarrierDone struct{ Instance InstanceID }
+
 // StopAutoscaler is sent once by the node, which waits for
 // [AutoscalerEnded].
 type StopAutoscaler struct {
@@ -145,5 +164,8 @@ func (DemandStated) autoscalerMessage()       {}
 func (CapacityStated) autoscalerMessage()     {}
 func (CapacityChanged) autoscalerMessage()    {}
 func (StopAutoscaler) autoscalerMessage()     {}
+func (SuspectInstance) autoscalerMessage()    {}
+func (AskBarrier) autoscalerMessage()         {}
+func (BarrierDone) autoscalerMessage()        {}
 func (ResourceSettled) autoscalerMessage()    {}
 func (ProvisionerStarted) autoscalerMessage() {}

@@ -2,6 +2,8 @@ package messages
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -207,6 +209,80 @@ func stamped(value string) (epoch uint64, at time.Time, words []string, ok bool)
 	seconds, err2 := strconv.ParseInt(fields[1], 10, 64)
 	return epoch, time.Unix(seconds, 0).UTC(), fields[2:], err1 == nil && err2 == nil
 }
+
+// Channel is what the metadata say of one instance. A value that is not there
+// has a zero epoch or time.
+type Channel struct {
+	Drain  Drain
+	Ack    Ack
+	Notice Notice
+	// Keys are those that are there, with the queue that has them.
+	Keys map[string]string
+}
+
+// Acked says how the supervisor answered to the drain of this epoch, empty when
+// it has not.
+func (c Channel) Acked(epoch uint64) AckState {
+	if epoch == 0 || c.Ack.Epoch != epoch {
+		return ""
+	}
+	return c.Ack.State
+}
+
+// Board is everything that one poll found written on the queues. It is never
+// changed once it is made.
+type Board struct {
+	queues   map[QueueName]QueueState
+	channels map[InstanceID]Channel
+}
+
+// NewBoard reads the metadata of the queues of a snapshot. What cannot be read
+// is left out: it is somebody else's.
+func NewBoard(queues []QueueState) Board {
+	board := Board{queues: make(map[QueueName]QueueState, len(queues)), channels: make(map[InstanceID]Channel)}
+	for _, queue := range queues {
+		board.queues[queue.Name] = queue
+		for key, value := range queue.Metadata {
+			id, ours := ChannelInstance(key)
+			if !ours {
+				continue
+			}
+			channel := board.channels[id]
+			if channel.Keys == nil {
+				channel.Keys = make(map[string]string)
+			}
+			channel.Keys[key] = queue.ID
+			switch key {
+			case DrainKey(id):
+				channel.Drain, _ = ParseDrain(value)
+			case AckKey(id):
+				channel.Ack, _ = ParseAck(value)
+			case NoticeKey(id):
+				channel.Notice, _ = ParseNotice(value)
+			}
+			board.channels[id] = channel
+		}
+	}
+	return board
+}
+
+// Queue is a queue by its name.
+func (b Board) Queue(name QueueName) (queue QueueState, ok bool) {
+	queue, ok = b.queues[name]
+	return queue, ok
+}
+
+// Empty says that the poll found no queue.
+func (b Board) Empty() bool { return len(b.queues) == 0 }
+
+// Names are the names of all queues, sorted.
+func (b Board) Names() []QueueName { return slices.Sorted(maps.Keys(b.queues)) }
+
+// Channel is what is written of an instance.
+func (b Board) Channel(id InstanceID) Channel { return b.channels[id] }
+
+// Channels are all instances that anything is written of.
+func (b Board) Channels() map[InstanceID]Channel { return b.channels }
 
 // Signal is one change to the metadata of a queue. Keys are written one by one
 // on the server: nobody else's are touched.

@@ -65,6 +65,8 @@ type WorkerActivity struct {
 	Worker WorkerID
 	// Running is a task in progress whose last worker is this one, else empty.
 	Running TaskID
+	// Beat is the last sign of life of that task, by the server's clock.
+	Beat time.Time
 	// LastEnd is the end of the newest task of this worker that ended since the
 	// time asked for, by the server's clock; zero when there was none.
 	LastEnd time.Time

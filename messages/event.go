@@ -357,9 +357,9 @@ type ResourceReleased struct {
 }
 
 // FleetGuarded is recorded when more instances than can be believed look
-// unhealthy at once; none of them is terminated until that is over.
+// unhealthy at once: only a few of them are terminated in ten minutes.
 type FleetGuarded struct {
-	// Suspects of Alive instances look unhealthy; Allowed may go at once.
+	// Suspects of Alive instances look unhealthy; Allowed may go in ten minutes.
 	Suspects int `json:"suspects"`
 	Alive    int `json:"alive"`
 	Allowed  int `json:"allowed"`

@@ -41,15 +41,43 @@ type InstanceSighted struct {
 	Registered time.Time
 	// IdleSince is since when it is idle, as far as known; zero unless idle.
 	IdleSince time.Time
+	// BootWithin is how long its boot may take, by what was seen of others.
+	BootWithin time.Duration
+	// HomeID is ClearML's id of the queue that its supervisor listens on; empty
+	// without a supervisor.
+	HomeID string
+	// Channel is what is written there about it.
+	Channel Channel
 }
 
 // DrainInstance is sent by the resource type: end this instance once it is
 // certain that it has no work.
 type DrainInstance struct {
 	Reasons []Reason
+	// Finish lets a running task end and then drains; without it a running task
+	// calls the drain off.
+	Finish bool
 	// Force terminates without asking; only an operator's on_shutdown says so.
 	Force bool
 }
+
+// RecallInstance is sent by the resource type: take the drain back, tasks wait.
+type RecallInstance struct{ Reasons []Reason }
+
+// SuspectJudged answers [SuspectInstance]; handed on by the resource type.
+type SuspectJudged struct {
+	Instance InstanceID
+	// Allowed says that it may be ended; otherwise it asks again later.
+	Allowed bool
+}
+
+// BarrierRaised answers [AskBarrier] once no agent can have pulled from its
+// queues for long enough; handed on by the resource type.
+type BarrierRaised struct{ Instance InstanceID }
+
+// BarrierRefused answers [AskBarrier] when its queues are not empty, or are not
+// any more.
+type BarrierRefused struct{ Instance InstanceID }
 
 // WorkerChecked answers [CheckWorker], by the observer.
 type WorkerChecked struct {
@@ -71,6 +99,10 @@ type TerminationSettled struct {
 }
 
 func (InstanceSighted) instanceMessage()    {}
+func (RecallInstance) instanceMessage()     {}
+func (SuspectJudged) instanceMessage()      {}
+func (BarrierRaised) instanceMessage()      {}
+func (BarrierRefused) instanceMessage()     {}
 func (DrainInstance) instanceMessage()      {}
 func (WorkerChecked) instanceMessage()      {}
 func (TerminationSettled) instanceMessage() {}

@@ -14,6 +14,7 @@ type WorkersPolled struct {
 	At        time.Time
 	ServerNow time.Time
 	Workers   []WorkerState
+	Board     Board
 }
 
 // StateCapacity is sent by the autoscaler when it evaluates again between two
@@ -37,6 +38,16 @@ type LaunchInstances struct {
 
 // DrainInstances is sent by the autoscaler when the plan says so.
 type DrainInstances struct {
+	Tick      Tick
+	Instances []InstanceID
+	Reasons   []Reason
+	// Finish lets running tasks end.
+	Finish bool
+}
+
+// RecallInstances is sent by the autoscaler when the plan says so: waiting tasks
+// need instances that are being drained.
+type RecallInstances struct {
 	Tick      Tick
 	Instances []InstanceID
 	Reasons   []Reason
@@ -86,6 +97,18 @@ type InstanceExpired struct {
 	Since    time.Time
 }
 
+// InstanceOutlived is sent by an instance actor, again and again, once its
+// instance is older than its max_lifetime.
+type InstanceOutlived struct{ Instance InstanceID }
+
+// InstanceForetold is sent by an instance actor that EC2 has announced to take
+// back: a replacement for its task is wanted at once.
+type InstanceForetold struct{ Instance InstanceID }
+
+// InstanceCornered is sent by an instance actor whose supervisor does not
+// answer: only closing its queues can make certain that it has no work.
+type InstanceCornered struct{ Instance InstanceID }
+
 // InstanceRetained is sent by an instance actor when it calls a drain off:
 // its worker took work, or nobody could say that it is idle.
 type InstanceRetained struct {
@@ -94,8 +117,9 @@ type InstanceRetained struct {
 	IdleSince time.Time
 }
 
-// InstanceDoomed is sent by an instance actor that decided by itself to go: it
-// has no live worker and none is expected. It is not capacity any more.
+// InstanceDoomed is sent by an instance actor that wants to go by itself: it
+// has no live worker and none is expected. It is not capacity any more. It goes
+// once [SuspectJudged] says so, and asks again until then.
 type InstanceDoomed struct {
 	Instance InstanceID
 	Reasons  []Reason
@@ -106,6 +130,7 @@ type InstanceDoomed struct {
 type InstanceCondemned struct {
 	Instance InstanceID
 	Reasons  []Reason
+	Method   DrainMethod
 }
 
 func (WorkersPolled) resourceMessage()      {}
@@ -113,6 +138,13 @@ func (StateCapacity) resourceMessage()      {}
 func (FleetListed) resourceMessage()        {}
 func (LaunchInstances) resourceMessage()    {}
 func (DrainInstances) resourceMessage()     {}
+func (RecallInstances) resourceMessage()    {}
+func (InstanceOutlived) resourceMessage()   {}
+func (InstanceForetold) resourceMessage()   {}
+func (InstanceCornered) resourceMessage()   {}
+func (SuspectJudged) resourceMessage()      {}
+func (BarrierRaised) resourceMessage()      {}
+func (BarrierRefused) resourceMessage()     {}
 func (ShutDownResource) resourceMessage()   {}
 func (LaunchIntended) resourceMessage()     {}
 func (LaunchSettled) resourceMessage()      {}

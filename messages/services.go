@@ -15,7 +15,48 @@ type CheckWorker struct {
 	Lookback time.Duration
 }
 
-func (CheckWorker) observerMessage() {}
+// HurryPolling asks for polls at the short interval for a while: an answer of a
+// supervisor is waited for.
+type HurryPolling struct{ For time.Duration }
+
+// WriteSignals writes to the channel. There is no answer: the next poll shows
+// what is there, and whoever still misses something writes again.
+type WriteSignals struct{ Signals []Signal }
+
+// WatchQueues names queues to poll besides the configured ones: instances that
+// are left from an earlier configuration listen there. They are never created.
+type WatchQueues struct{ Queues []QueueName }
+
+// TagQueue puts a tag on a queue or takes it off; no answer either.
+type TagQueue struct {
+	QueueID string
+	Tag     string
+	On      bool
+}
+
+func (CheckWorker) observerMessage()  {}
+func (HurryPolling) observerMessage() {}
+func (WriteSignals) observerMessage() {}
+func (TagQueue) observerMessage()     {}
+func (WatchQueues) observerMessage()  {}
+
+// RescuerMessage is the inbox of the rescuer.
+//
+//sumtype:decl
+type RescuerMessage interface{ rescuerMessage() }
+
+// QueuesObserved is sent at each good poll, by the autoscaler.
+type QueuesObserved struct{ Snapshot ClearMLSnapshot }
+
+// InstancesObserved is sent at each complete listing, by the autoscaler, with
+// every instance that carries our tag.
+type InstancesObserved struct {
+	At        time.Time
+	Instances []Instance
+}
+
+func (QueuesObserved) rescuerMessage()    {}
+func (InstancesObserved) rescuerMessage() {}
 
 // InventoryMessage is the inbox of the inventory.
 //
@@ -43,7 +84,12 @@ type Launch struct{ Intent LaunchIntent }
 
 // TerminateInstance is sent by an instance actor; answered with
 // [TerminationSettled].
-type TerminateInstance struct{ Instance InstanceID }
+type TerminateInstance struct {
+	Instance InstanceID
+	// Certain says that what was known of its worker cannot grow old: the agent
+	// has ended, or an operator wants it so.
+	Certain bool
+}
 
 // ReportLaunches is sent by a resource type that begins; answered with
 // [LaunchesReported] once the ledger has been read.

@@ -11,7 +11,9 @@ import (
 )
 
 // checkedWorld has a plan with a bit of everything: type a launches two, b
-// drains two of its three idle instances, c is full.
+// drains two of its three idle instances, c is full, d takes one of its two
+// draining instances back, and e has two too many: the idle one and one of the
+// busy ones go.
 func checkedWorld() *world {
 	w := newWorld()
 	w.resource("a", 3, messages.Capacity{Alive: 1})
@@ -20,6 +22,9 @@ func checkedWorld() *world {
 	w.queue("one", 2, "a")
 	w.queue("two", 1, "b")
 	w.queue("three", 1, "c")
+	w.resource("d", 2, messages.Capacity{Alive: 2, Recallable: ids("d", "back", 2)})
+	w.queue("four", 1, "d")
+	w.resource("e", 1, messages.Capacity{Alive: 3, Idle: idle("e", 1, 0), Busy: ids("e", "busy", 2)})
 	return w
 }
 
@@ -53,12 +58,55 @@ func TestCheckFindsEachBreach(t *testing.T) {
 		{"blocked", func(w *world, _ *decide.Plan) {
 			capacity(w, "a", func(c *messages.Capacity) { c.BlockedUntil = w.now.Add(time.Minute) })
 		}, "launches a while no offering of it may be asked"},
+		{"more than may be tried", func(w *world, _ *decide.Plan) {
+			capacity(w, "a", func(c *messages.Capacity) { c.LaunchLimit = 1 })
+		}, "launches 2 of a, and 1 may be tried"},
+		{"launch instead of taking back", func(w *world, _ *decide.Plan) {
+			capacity(w, "a", func(c *messages.Capacity) { c.Recallable = ids("a", "back", 1) })
+		}, "launches a instead of taking back what may be"},
 		{"launch without reason", func(_ *world, plan *decide.Plan) { plan.Launches[0].Reasons = nil }, "launches a without a reason"},
 		{"more than tasks", func(_ *world, plan *decide.Plan) {
 			plan.Launches = append(plan.Launches, decide.Launch{Resource: "b", Count: 1, Reasons: reasons})
 		}, "launches 3 instances for 2 uncovered tasks"},
 		{"fewer than tasks", func(_ *world, plan *decide.Plan) { plan.Launches[0].Count-- }, "launches 1 instances for 2 uncovered tasks"},
-		{"for nobody", func(_ *world, plan *decide.Plan) { plan.Launches[0].Resource = "b" }, "launches 2 of b for 0 tasks that it serves"},
+		{"for nobody", func(_ *world, plan *decide.Plan) { plan.Launches[0].Resource = "b" }, "launches 2 of b for 0 tasks that it serves and 0 replacements"},
+		{"more than replacements", func(w *world, plan *decide.Plan) {
+			capacity(w, "b", func(c *messages.Capacity) { c.Extra = 1 })
+			plan.Launches = append(plan.Launches, decide.Launch{Resource: "b", Count: 2, Reasons: reasons})
+		}, "launches 2 of b for 0 tasks that it serves and 1 replacements"},
+		{"taking back of unknown", func(w *world, _ *decide.Plan) {
+			capacity(w, "d", func(c *messages.Capacity) { c.Known = false })
+		}, "takes d back without knowing its instances"},
+		{"taking back while draining", func(_ *world, plan *decide.Plan) {
+			plan.Drains = append(plan.Drains, decide.Drain{Resource: "d", Instances: ids("d", "back", 1), Reasons: reasons})
+		}, "takes back and drains d at once"},
+		{"taking back too many", func(w *world, _ *decide.Plan) { w.policy.Resources[3].Max = 0 }, "takes 1 of d back, at most 0 may be"},
+		{"taking back what is not there", func(_ *world, plan *decide.Plan) {
+			plan.Recalls[0].Instances[0] = "i-9"
+		}, "takes i-9 of d back, which is not drained for being idle"},
+		{"taking back twice", func(_ *world, plan *decide.Plan) {
+			plan.Recalls = append(plan.Recalls, plan.Recalls[0])
+		}, "takes i-d-back-0 of d back, which is not drained for being idle or taken back already"},
+		{"taking back for nobody", func(_ *world, plan *decide.Plan) {
+			plan.Recalls[0].Instances = ids("d", "back", 2)
+		}, "takes 2 of d back for 1 tasks that it serves and 0 replacements"},
+		{"taking back without reason", func(_ *world, plan *decide.Plan) { plan.Recalls[0].Reasons = nil }, "takes d back without a reason"},
+		{"taking back left out", func(_ *world, plan *decide.Plan) {
+			plan.Recalls, plan.Verdicts[3].Covered, plan.Verdicts[3].Unmet = nil, 0, 1
+		}, "leaves tasks of queue four although instances of d may be taken back"},
+		{"surplus left", func(_ *world, plan *decide.Plan) {
+			plan.Drains[1].Instances = plan.Drains[1].Instances[:1]
+		}, "drains 1 of e with 2 over its maximum"},
+		{"more than the surplus", func(_ *world, plan *decide.Plan) {
+			plan.Drains[1].Instances = append(plan.Drains[1].Instances, "i-e-busy-1")
+		}, "drains 3 of e for being over its maximum by 2"},
+		{"busy before idle", func(_ *world, plan *decide.Plan) {
+			plan.Drains[1].Instances = ids("e", "busy", 2)
+		}, "drains busy instances of e before idle ones"},
+		{"busy without surplus", func(w *world, plan *decide.Plan) {
+			capacity(w, "b", func(c *messages.Capacity) { c.Busy = ids("b", "busy", 1) })
+			plan.Drains[0].Instances[0] = "i-b-busy-0"
+		}, "drains i-b-busy-0 of b, which is not idle"},
 		{"drain of unknown", func(w *world, _ *decide.Plan) {
 			capacity(w, "b", func(c *messages.Capacity) { c.Known = false })
 		}, "drains b without knowing its instances"},
@@ -80,9 +128,9 @@ func TestCheckFindsEachBreach(t *testing.T) {
 		{"covering one", func(w *world, plan *decide.Plan) {
 			capacity(w, "b", func(c *messages.Capacity) { c.Idle[2].Expired = true })
 			plan.Drains[0].Instances = append(plan.Drains[0].Instances, "i-b-2")
-		}, "covers 1 tasks with the 0 instances that stay"},
-		{"verdict missing", func(_ *world, plan *decide.Plan) { plan.Verdicts = plan.Verdicts[1:] }, "has 2 verdicts for 3 queues"},
-		{"verdicts swapped", func(_ *world, plan *decide.Plan) { slices.Reverse(plan.Verdicts) }, "the verdict on queue one speaks of 1 tasks of queue three"},
+		}, "covers 2 tasks with the 1 instances that stay"},
+		{"verdict missing", func(_ *world, plan *decide.Plan) { plan.Verdicts = plan.Verdicts[1:] }, "has 3 verdicts for 4 queues"},
+		{"verdicts swapped", func(_ *world, plan *decide.Plan) { slices.Reverse(plan.Verdicts) }, "the verdict on queue one speaks of 1 tasks of queue four"},
 		{"wrong demand", func(w *world, _ *decide.Plan) { w.view.Demand["two"] = 2 }, "the verdict on queue two speaks of 1 tasks of queue two, and 2 wait"},
 		{"wrong sum", func(_ *world, plan *decide.Plan) { plan.Verdicts[1].Covered++ }, "the verdict on queue two does not add up"},
 		{"negative", func(_ *world, plan *decide.Plan) {

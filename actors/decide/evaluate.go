@@ -1,7 +1,9 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -17,8 +19,9 @@ func Evaluate(now time.Time, policy Policy, view View) Plan {
 	e.serve(e.idle)
 	copy(e.kept, e.flow.load)
 	e.serve(e.coming)
+	e.serve(e.recallable)
 	e.serve(e.room)
-	return Plan{Launches: e.launches(), Drains: e.drains(), Verdicts: e.verdicts()}
+	return Plan{Launches: e.launches(), Recalls: e.recalls(), Drains: e.drains(), Verdicts: e.verdicts()}
 }
 
 // stale says whether what ClearML said last is too old to act on. A time far
@@ -70,8 +73,10 @@ type evaluation struct {
 	capacity []messages.Capacity // by resource; zero where it is not known
 	waiting  []int               // by queue
 	served   []int               // by queue: tasks that something was given to
+	extras   []int               // the resources that want replacements
+	replaced []int               // by position in extras: replacements that something was given to
 	kept     []int               // by resource: idle instances that were given
-	flow     *assignment
+	flow     *assignment         // demanders are the queues, then the extras
 }
 
 func newEvaluation(now time.Time, policy Policy, view View) *evaluation {
@@ -93,7 +98,7 @@ func newEvaluation(now time.Time, policy Policy, view View) *evaluation {
 			e.capacity[r] = capacity
 		}
 	}
-	edges := make([][]int, len(policy.Queues))
+	edges := make([][]int, len(policy.Queues), len(policy.Queues)+1)
 	for q, queue := range policy.Queues {
 		edges[q] = make([]int, 0, len(queue.Resources))
 		for _, name := range queue.Resources {
@@ -102,15 +107,27 @@ func newEvaluation(now time.Time, policy Policy, view View) *evaluation {
 			}
 		}
 	}
+	for r, capacity := range e.capacity {
+		if capacity.Extra > 0 {
+			e.extras = append(e.extras, r)
+		}
+	}
+	slices.SortFunc(e.extras, func(a, b int) int { // the order of resource types means nothing
+		return cmp.Compare(policy.Resources[a].Name, policy.Resources[b].Name)
+	})
+	for _, r := range e.extras {
+		edges = append(edges, []int{r})
+	}
+	e.replaced = make([]int, len(e.extras))
 	e.flow = newAssignment(edges, len(policy.Resources))
 	return e
 }
 
 // serve adds units of each resource type and gives them to the tasks that have
-// nothing yet. It is called with the best units first: a task that has got one
-// may be moved to another type later, but no unit that is given comes back. So
-// as few launches as possible are made, and which idle instances are kept does
-// not depend on what is coming or launched.
+// nothing yet, and what is left to the replacements. It is called with the best
+// units first: a task that has got one may be moved to another type later, but
+// no unit that is given comes back. So as few launches as possible are made,
+// and which idle instances are kept does not depend on what comes after them.
 func (e *evaluation) serve(units func(r int) int) {
 	for r := range e.policy.Resources {
 		e.flow.supply(r, units(r))
@@ -118,34 +135,54 @@ func (e *evaluation) serve(units func(r int) int) {
 	for q := range e.policy.Queues {
 		e.served[q] += e.flow.demand(q, e.waiting[q]-e.served[q])
 	}
+	for x, r := range e.extras {
+		e.replaced[x] += e.flow.demand(len(e.policy.Queues)+x, e.capacity[r].Extra-e.replaced[x])
+	}
 }
 
-// idle is how many instances of a resource type could take a task now.
-func (e *evaluation) idle(r int) int { return len(e.capacity[r].Idle) }
+// idle is how many instances of a resource type could take a task now and may
+// stay.
+func (e *evaluation) idle(r int) int {
+	idle := len(e.capacity[r].Idle)
+	return idle - min(idle, e.over(r))
+}
 
 // coming is how many instances of a resource type will be idle soon.
-func (e *evaluation) coming(r int) int { return max(0, e.capacity[r].Coming) }
+func (e *evaluation) coming(r int) int { return coming(e.capacity[r]) }
+
+// over is how many instances have to go because there are too many.
+func (e *evaluation) over(r int) int { return over(e.capacity[r], e.policy.Resources[r].Max) }
+
+// recallable is how many instances of a resource type may be taken back.
+func (e *evaluation) recallable(r int) int {
+	return recallable(e.capacity[r], e.policy.Resources[r].Max)
+}
 
 // room is how many instances of a resource type may be launched now.
-func (e *evaluation) room(r int) int {
-	if capacity := e.capacity[r]; !capacity.Known || blocked(e.now, capacity) {
-		return 0
-	}
-	return max(0, e.policy.Resources[r].Max-alive(e.capacity[r]))
-}
+func (e *evaluation) room(r int) int { return room(e.now, e.capacity[r], e.policy.Resources[r].Max) }
 
-// alive is how many instances count against max_instances.
-func alive(capacity messages.Capacity) int {
-	return max(capacity.Alive, len(capacity.Idle)+max(0, capacity.Coming))
-}
-
-// blocked says whether none of the offerings may be asked now.
-func blocked(now time.Time, capacity messages.Capacity) bool {
-	return now.Before(capacity.BlockedUntil)
-}
+// have is what needs no launch: idle, coming and taken back.
+func (e *evaluation) have(r int) int { return e.idle(r) + e.coming(r) + e.recallable(r) }
 
 // launching is how far a resource type's load goes over what it has.
-func (e *evaluation) launching(r int) int { return max(0, e.flow.load[r]-e.idle(r)-e.coming(r)) }
+func (e *evaluation) launching(r int) int { return max(0, e.flow.load[r]-e.have(r)) }
+
+// recalling is how much of a resource type's load has to be taken back.
+func (e *evaluation) recalling(r int) int {
+	return min(e.recallable(r), max(0, e.flow.load[r]-e.idle(r)-e.coming(r)))
+}
+
+// loads is a resource type's load by what it is for: waiting tasks, and
+// replacements.
+func (e *evaluation) loads(r int) (tasks, extra int) {
+	tasks = e.flow.load[r]
+	for x, of := range e.extras {
+		if of == r {
+			extra = e.replaced[x]
+		}
+	}
+	return tasks - extra, extra
+}
 
 // launches is what is missing of each resource type.
 func (e *evaluation) launches() []Launch {
@@ -155,40 +192,87 @@ func (e *evaluation) launches() []Launch {
 		if count == 0 {
 			continue
 		}
-		load := e.flow.load[r]
-		launches = append(launches, Launch{
-			Resource: resource.Name,
-			Count:    count,
-			Reasons: []messages.Reason{{
-				Code: messages.ReasonWaitingTasks, Want: int64(load), Got: int64(load - count), Limit: int64(resource.Max),
+		launch := Launch{Resource: resource.Name, Count: count}
+		tasks, extra := e.loads(r)
+		if have := min(tasks, e.have(r)); tasks > have {
+			launch.Reasons = append(launch.Reasons, messages.Reason{
+				Code: messages.ReasonWaitingTasks, Want: int64(tasks), Got: int64(have), Limit: int64(resource.Max),
 				Detail: fmt.Sprintf("%s for this type, %s free or coming",
-					counted(load, "waiting task"), counted(load-count, "instance")),
-			}},
-		})
+					counted(tasks, "waiting task"), counted(have, "instance")),
+			})
+		}
+		if have := min(extra, max(0, e.have(r)-tasks)); extra > have {
+			launch.Reasons = append(launch.Reasons, messages.Reason{
+				Code: messages.ReasonInterrupted, Want: int64(e.capacity[r].Extra), Got: int64(have), Limit: int64(resource.Max),
+				Detail: fmt.Sprintf("EC2 takes back %s with a task, %s free or coming in place",
+					counted(e.capacity[r].Extra, "instance"), counted(have, "instance")),
+			})
+		}
+		launches = append(launches, launch)
 	}
 	return launches
 }
 
-// drains picks the expired idle instances that no waiting task was given to.
-// The instances that were idle for the shortest time are the ones kept.
+// recalls is what is taken back of what was to go.
+func (e *evaluation) recalls() []Recall {
+	var recalls []Recall
+	for r, resource := range e.policy.Resources {
+		count := e.recalling(r)
+		if count == 0 {
+			continue
+		}
+		load, have := e.flow.load[r], e.idle(r)+e.coming(r)
+		recalls = append(recalls, Recall{
+			Resource:  resource.Name,
+			Instances: append([]messages.InstanceID(nil), e.capacity[r].Recallable[:count]...),
+			Reasons: []messages.Reason{{
+				Code: messages.ReasonNeeded, Want: int64(load), Got: int64(have),
+				Detail: fmt.Sprintf("%d needed, %d free or coming without those that are drained", load, have),
+			}},
+		})
+	}
+	return recalls
+}
+
+// drains picks the expired idle instances that no waiting task was given to,
+// and what is over the maximum: idle instances first, then those that were
+// launched last, which finish their task. The instances that were idle for the
+// shortest time are the ones kept.
 func (e *evaluation) drains() []Drain {
 	var drains []Drain
 	for r, resource := range e.policy.Resources {
-		idle, kept := e.capacity[r].Idle, e.kept[r]
-		drain := Drain{Resource: resource.Name}
+		capacity := e.capacity[r]
+		idle, kept, over := capacity.Idle, e.kept[r], e.over(r)
+		unneeded := Drain{Resource: resource.Name}
+		surplus := Drain{Resource: resource.Name}
 		for _, instance := range idle {
-			if instance.Expired && len(drain.Instances) < len(idle)-kept {
-				drain.Instances = append(drain.Instances, instance.Instance)
+			if instance.Expired && len(unneeded.Instances) < len(idle)-kept {
+				unneeded.Instances = append(unneeded.Instances, instance.Instance)
 			}
 		}
-		if len(drain.Instances) == 0 {
-			continue
+		for _, instance := range idle {
+			if !instance.Expired && len(unneeded.Instances)+len(surplus.Instances) < over {
+				surplus.Instances = append(surplus.Instances, instance.Instance)
+			}
 		}
-		drain.Reasons = []messages.Reason{{
-			Code: messages.ReasonIdle, Want: int64(kept), Got: int64(len(idle)),
-			Detail: fmt.Sprintf("%d idle, %d of them needed", len(idle), kept),
-		}}
-		drains = append(drains, drain)
+		if left := over - len(idle); left > 0 {
+			surplus.Instances = append(surplus.Instances, capacity.Busy[:min(left, len(capacity.Busy))]...)
+		}
+		if len(unneeded.Instances) > 0 {
+			unneeded.Reasons = []messages.Reason{{
+				Code: messages.ReasonIdle, Want: int64(kept), Got: int64(len(idle)),
+				Detail: fmt.Sprintf("%d idle, %d of them needed", len(idle), kept),
+			}}
+			drains = append(drains, unneeded)
+		}
+		if len(surplus.Instances) > 0 {
+			surplus.Reasons = []messages.Reason{{
+				Code: messages.ReasonOverMax, Got: int64(staying(capacity)), Limit: int64(max(0, resource.Max)),
+				Detail: fmt.Sprintf("%s, at most %d may be; running tasks are finished first",
+					counted(staying(capacity), "instance"), max(0, resource.Max)),
+			}}
+			drains = append(drains, surplus)
+		}
 	}
 	return drains
 }

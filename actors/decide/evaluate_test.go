@@ -154,11 +154,13 @@ func TestVerdictNamesWhoIsLaunchedFor(t *testing.T) {
 func TestEveryUnmetTaskHasItsReason(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
-		name     string
-		capacity messages.Capacity
-		max      int
-		types    []messages.ResourceName
-		want     messages.Reason
+		name      string
+		capacity  messages.Capacity
+		max       int
+		types     []messages.ResourceName
+		waiting   int // one if zero
+		launching int
+		want      messages.Reason
 	}{
 		{
 			name: "at max", max: 2, types: []messages.ResourceName{"a"}, capacity: messages.Capacity{Known: true, Alive: 2},
@@ -172,6 +174,24 @@ func TestEveryUnmetTaskHasItsReason(t *testing.T) {
 			capacity: messages.Capacity{Known: true, Block: messages.ClassQuota, BlockedUntil: noon().Add(90 * time.Second)},
 			want: messages.Reason{
 				Code: messages.ReasonBlocked, Subject: "a", Limit: 2, Detail: "quota; asked again in 1m30s",
+			},
+		},
+		{
+			name: "one is tried", max: 2, types: []messages.ResourceName{"a"},
+			capacity: messages.Capacity{Known: true, LaunchLimit: 1, Block: messages.ClassQuota},
+			waiting:  2, launching: 1,
+			want: messages.Reason{
+				Code: messages.ReasonBlocked, Subject: "a", Got: 1, Limit: 2,
+				Detail: "quota; only 1 instance may be launched until it is known whether that works again",
+			},
+		},
+		{
+			name: "one is tried, nobody says why", max: 3, types: []messages.ResourceName{"a"},
+			capacity: messages.Capacity{Known: true, LaunchLimit: 2},
+			waiting:  3, launching: 2,
+			want: messages.Reason{
+				Code: messages.ReasonBlocked, Subject: "a", Got: 2, Limit: 3,
+				Detail: "only 2 instances may be launched until it is known whether that works again",
 			},
 		},
 		{
@@ -194,13 +214,154 @@ func TestEveryUnmetTaskHasItsReason(t *testing.T) {
 			w := newWorld()
 			w.resource("a", tc.max, messages.Capacity{})
 			w.view.Capacity["a"] = tc.capacity
-			w.queue("gpu", 1, tc.types...)
+			w.queue("gpu", max(1, tc.waiting), tc.types...)
 			plan := w.evaluate()
 			want := []messages.QueuePlanned{{
-				Queue: "gpu", Waiting: 1, Unmet: 1, Reasons: []messages.Reason{tc.want},
+				Queue: "gpu", Waiting: max(1, tc.waiting), Launching: tc.launching, Unmet: 1, Reasons: []messages.Reason{tc.want},
 			}}
-			if !reflect.DeepEqual(plan.Verdicts, want) || len(plan.Launches) > 0 {
+			if !reflect.DeepEqual(plan.Verdicts, want) || launched(plan) != tc.launching {
 				t.Errorf("plan %+v, want verdicts %+v", plan, want)
+			}
+		})
+	}
+}
+
+// What is launched in place of instances that EC2 takes back says so, and what
+// is free or coming already needs no launch.
+func TestReplacements(t *testing.T) {
+	t.Parallel()
+	taken := func(want, got int64, detail string) messages.Reason {
+		return messages.Reason{Code: messages.ReasonInterrupted, Want: want, Got: got, Limit: 5, Detail: detail}
+	}
+	tasks := messages.Reason{
+		Code: messages.ReasonWaitingTasks, Want: 2, Got: 1, Limit: 5,
+		Detail: "2 waiting tasks for this type, 1 instance free or coming",
+	}
+	cases := []struct {
+		name     string
+		capacity messages.Capacity
+		waiting  int
+		launches int
+		recalls  int
+		reasons  []messages.Reason
+	}{
+		{
+			name: "one", capacity: messages.Capacity{Alive: 1, Extra: 1}, launches: 1,
+			reasons: []messages.Reason{taken(1, 0, "EC2 takes back 1 instance with a task, 0 instances free or coming in place")},
+		},
+		{name: "on its way", capacity: messages.Capacity{Alive: 2, Coming: 1, Extra: 1}},
+		{name: "idle, and so kept", capacity: messages.Capacity{Alive: 2, Idle: idle("a", 1, 1), Extra: 1}},
+		{name: "taken back", capacity: messages.Capacity{Alive: 2, Recallable: ids("a", "back", 1), Extra: 1}, recalls: 1},
+		{
+			name: "beside waiting tasks", capacity: messages.Capacity{Alive: 2, Coming: 1, Extra: 2}, waiting: 2, launches: 3,
+			reasons: []messages.Reason{tasks, taken(2, 0, "EC2 takes back 2 instances with a task, 0 instances free or coming in place")},
+		},
+		{
+			name: "after waiting tasks", capacity: messages.Capacity{Alive: 4, Coming: 1, Extra: 2}, waiting: 2, launches: 1,
+			reasons: []messages.Reason{tasks},
+		},
+		{name: "no room", capacity: messages.Capacity{Alive: 5, Extra: 2}},
+		{name: "less than none", capacity: messages.Capacity{Alive: 1, Extra: -2}},
+		{
+			name: "as far as may be tried", capacity: messages.Capacity{Alive: 1, Extra: 3, LaunchLimit: 1}, launches: 1,
+			reasons: []messages.Reason{taken(3, 0, "EC2 takes back 3 instances with a task, 0 instances free or coming in place")},
+		},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.resource("a", 5, tc.capacity)
+			w.queue("gpu", tc.waiting, "a")
+			plan := w.evaluate()
+			if launched(plan) != tc.launches || recalled(plan) != tc.recalls || len(plan.Drains) > 0 {
+				t.Fatalf("plan %+v, want %d launches and %d taken back", plan, tc.launches, tc.recalls)
+			}
+			if tc.launches > 0 && !reflect.DeepEqual(plan.Launches[0].Reasons, tc.reasons) {
+				t.Errorf("reasons %+v, want %+v", plan.Launches[0].Reasons, tc.reasons)
+			}
+			for _, breach := range w.check(plan) {
+				t.Error(breach)
+			}
+		})
+	}
+}
+
+// What is over the maximum goes: idle instances first, expired or not, then the
+// busy ones that were launched last. What is leaving already is not counted.
+func TestSurplusGoes(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name     string
+		max      int
+		capacity messages.Capacity
+		want     []decide.Drain
+	}{
+		{
+			name: "idle, then busy", max: 1,
+			capacity: messages.Capacity{Alive: 4, Idle: idle("a", 2, 0), Busy: ids("a", "busy", 2)},
+			want: []decide.Drain{{Instances: []messages.InstanceID{"i-a-0", "i-a-1", "i-a-busy-0"}, Reasons: []messages.Reason{{
+				Code: messages.ReasonOverMax, Got: 4, Limit: 1,
+				Detail: "4 instances, at most 1 may be; running tasks are finished first",
+			}}}},
+		},
+		{
+			name: "the expired ones for their own reason", max: 1,
+			capacity: messages.Capacity{Alive: 3, Idle: idle("a", 3, 1)},
+			want: []decide.Drain{
+				{Instances: []messages.InstanceID{"i-a-0"}, Reasons: []messages.Reason{{
+					Code: messages.ReasonIdle, Got: 3, Detail: "3 idle, 0 of them needed",
+				}}},
+				{Instances: []messages.InstanceID{"i-a-1"}, Reasons: []messages.Reason{{
+					Code: messages.ReasonOverMax, Got: 3, Limit: 1,
+					Detail: "3 instances, at most 1 may be; running tasks are finished first",
+				}}},
+			},
+		},
+		{
+			name: "what is coming counts and cannot go yet", max: 2,
+			capacity: messages.Capacity{Alive: 4, Coming: 3, Idle: idle("a", 1, 0)},
+			want: []decide.Drain{{Instances: []messages.InstanceID{"i-a-0"}, Reasons: []messages.Reason{{
+				Code: messages.ReasonOverMax, Got: 4, Limit: 2,
+				Detail: "4 instances, at most 2 may be; running tasks are finished first",
+			}}}},
+		},
+		{name: "leaving already", max: 2, capacity: messages.Capacity{Alive: 5, Busy: ids("a", "busy", 2), Recallable: ids("a", "back", 3)}},
+		{name: "nobody knows what they do", max: 2, capacity: messages.Capacity{Alive: 5, Busy: ids("a", "busy", 2)}},
+		{
+			name: "retired", max: 0,
+			capacity: messages.Capacity{Alive: 3, Idle: idle("a", 2, 2), Busy: ids("a", "busy", 1)},
+			want: []decide.Drain{
+				{Instances: []messages.InstanceID{"i-a-0", "i-a-1"}, Reasons: []messages.Reason{{
+					Code: messages.ReasonIdle, Got: 2, Detail: "2 idle, 0 of them needed",
+				}}},
+				{Instances: []messages.InstanceID{"i-a-busy-0"}, Reasons: []messages.Reason{{
+					Code: messages.ReasonOverMax, Got: 3,
+					Detail: "3 instances, at most 0 may be; running tasks are finished first",
+				}}},
+			},
+		},
+		{
+			name: "a maximum below zero is none", max: -1, capacity: messages.Capacity{Alive: 1, Busy: ids("a", "busy", 1)},
+			want: []decide.Drain{{Instances: ids("a", "busy", 1), Reasons: []messages.Reason{{
+				Code: messages.ReasonOverMax, Got: 1, Detail: "1 instance, at most 0 may be; running tasks are finished first",
+			}}}},
+		},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.resource("a", tc.max, tc.capacity)
+			plan := w.evaluate()
+			for i := range tc.want {
+				tc.want[i].Resource = "a"
+			}
+			if !reflect.DeepEqual(plan.Drains, tc.want) || len(plan.Launches)+len(plan.Recalls) > 0 {
+				t.Errorf("plan %+v, want drains %+v", plan, tc.want)
+			}
+			for _, breach := range w.check(plan) {
+				t.Error(breach)
 			}
 		})
 	}

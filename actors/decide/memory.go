@@ -1,7 +1,7 @@
 package decide
 
 import (
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -12,138 +12,184 @@ import (
 const (
 	capacityWait    = 2 * time.Minute
 	capacityWaitMax = 30 * time.Minute
-	// unsupportedWait is for what does not change by itself.
+	// capacityJitter is how far a wait may be off to either side, so that what
+	// was refused together is not asked again together.
+	capacityJitter = 0.2
+	// unsupportedWait is for what does not change by itself: this type is not
+	// sold in this place. stopWait is for what a person has to change.
 	unsupportedWait = time.Hour
+	stopWait        = time.Hour
+	// longestBlock is more than any wait. A block that seems to last longer was
+	// written before our clock was set back, and counts as over.
+	longestBlock = 2 * time.Hour
+	// staleBlock is when a block that nobody tried to lift says nothing any more.
+	staleBlock = 24 * time.Hour
+	// probePatience is when a probe without an answer gives its chance back by
+	// itself: the process that asked may have ended. lookAgain is when to look
+	// whether an answer has come.
+	probePatience = 10 * time.Minute
+	lookAgain     = 10 * time.Second
 )
 
 // Memory remembers what EC2 refused, each refusal at the scope that it speaks
-// of. The zero value remembers nothing.
+// of. The zero value remembers nothing. It is a value, and it is plain data:
+// its JSON is what is kept over a restart.
+//
+// A refusal blocks for a while. When that is over the block is half-open: one
+// instance may be asked for, which is the probe, and no more until EC2 has
+// granted it, which lifts the block, or refused it, which doubles the wait.
 type Memory struct {
-	blocks []block
+	Blocks []Block `json:"blocks,omitempty"`
+	// Drought is about spot capacity as a whole, for the fallback to on-demand.
+	Drought Drought `json:"drought,omitzero"`
 }
 
-type block struct {
-	scope scope
-	class messages.FailureClass
-	until time.Time
-	times int
+// Block is one refusal that has not been disproved.
+type Block struct {
+	Scope Scope                 `json:"scope"`
+	Class messages.FailureClass `json:"class"`
+	// Until is when the block becomes half-open.
+	Until time.Time `json:"until"`
+	// Times is how often it was refused in a row, from 1.
+	Times int `json:"times"`
+	// Probe is the one instance that was asked for since; zero when none was.
+	Probe Probe `json:"probe,omitzero"`
 }
 
-// scope names a set of offerings: those that agree in every field that is set.
-type scope struct {
-	market       messages.Market
-	instanceType string
-	family       string
-	zone         string
-	subnet       string
+// Probe is the one instance that is asked for to try a half-open block.
+type Probe struct {
+	Offering messages.Offering `json:"offering"`
+	At       time.Time         `json:"at"`
 }
 
-func (s scope) holds(o messages.Offering) bool {
-	return (s.market == "" || s.market == o.Market) &&
-		(s.instanceType == "" || s.instanceType == o.InstanceType) &&
-		(s.family == "" || s.family == familyOf(o.InstanceType)) &&
-		(s.zone == "" || s.zone == o.Zone) &&
-		(s.subnet == "" || s.subnet == o.Subnet)
-}
+// openness is how far an offering may be asked for, from worst to best.
+type openness int
 
-// familyOf is the part of an instance type that stands for its quota. Several
-// families may share one: the next of them is then refused once, too.
-func familyOf(instanceType string) string {
-	family, _, _ := strings.Cut(instanceType, ".")
-	return family
-}
+const (
+	shut     openness = iota // refused a short time ago
+	probing                  // the answer to a probe is awaited
+	halfOpen                 // one instance may be asked for
+	open
+)
 
-// scopeOf says what a refusal of an offering is about. The empty scope holds
-// everything: the request itself is wrong, whatever the offering.
-func scopeOf(offering messages.Offering, class messages.FailureClass) (scope, bool) {
-	exact := scope{
-		market: offering.Market, instanceType: offering.InstanceType,
-		zone: offering.Zone, subnet: offering.Subnet,
+// state is how far the block lets its scope be asked for at now, and when to
+// look again if not at all.
+func (b Block) state(now time.Time) (openness, time.Time) {
+	left := b.Until.Sub(now)
+	switch age := now.Sub(b.Probe.At); {
+	case left > 0 && left <= longestBlock:
+		return shut, b.Until
+	case left <= -staleBlock:
+		return open, time.Time{}
+	case !b.Probe.At.IsZero() && age >= 0 && age < probePatience:
+		return probing, now.Add(min(lookAgain, probePatience-age))
+	default:
+		return halfOpen, time.Time{}
 	}
-	switch class {
-	case messages.ClassNoCapacity, messages.ClassUnsupported:
-		return exact, true
-	case messages.ClassNoAddresses:
-		return scope{zone: offering.Zone, subnet: offering.Subnet}, true
-	case messages.ClassQuota:
-		return scope{market: offering.Market, family: familyOf(offering.InstanceType)}, true
-	case messages.ClassMarketClosed:
-		return scope{market: offering.Market}, true
-	case messages.ClassUnauthorized, messages.ClassInvalid, messages.ClassNotFound:
-		return scope{}, true
-	case messages.ClassThrottled, messages.ClassTokenMismatch, messages.ClassTokenSpent,
-		messages.ClassProtected, messages.ClassHeld, messages.ClassFenced, messages.ClassTransient, messages.ClassUnknown:
-		return scope{}, false
-	}
-	return scope{}, false
 }
 
 // Refused returns the memory after a refusal, and when what it speaks of may
-// be asked again; zero when the class of failure blocks nothing.
-func (m Memory) Refused(now time.Time, offering messages.Offering, class messages.FailureClass) (Memory, time.Time) {
+// be asked again; zero when the class of failure blocks nothing, which is as
+// much as no answer at all. draw, from 0 to 1, picks the wait within its jitter.
+func (m Memory) Refused(now time.Time, offering messages.Offering, class messages.FailureClass, draw float64) (Memory, time.Time) {
 	where, blocks := scopeOf(offering, class)
+	given := m.Unanswered(offering)
 	if !blocks {
-		return m, time.Time{}
+		return given, time.Time{}
 	}
-	times := 1
-	next := Memory{blocks: make([]block, 0, len(m.blocks)+1)}
-	for _, old := range m.blocks {
-		if old.scope == where {
-			times = old.times
-			if !now.Before(old.until) { // refused again after the wait
-				times++
+	next := Memory{Drought: m.Drought}
+	fresh := Block{Scope: where, Class: class, Times: 1}
+	for _, old := range given.Blocks {
+		state, _ := old.state(now)
+		switch {
+		case old.Scope == where && state == shut: // of a request that was under way: it tells nothing new
+			fresh.Times, fresh.Until = old.Times, old.Until
+			if old.Until.After(now.Add(waitOf(class, old.Times, draw))) {
+				fresh.Class = old.Class
 			}
-			continue
+		case old.Scope == where && state != open:
+			fresh.Times = old.Times + 1
+		case state != open:
+			next.Blocks = append(next.Blocks, old)
 		}
-		next.blocks = append(next.blocks, old)
+	}
+	if until := now.Add(waitOf(class, fresh.Times, draw)); until.After(fresh.Until) {
+		fresh.Until = until
+	}
+	next.Blocks = append(next.Blocks, fresh)
+	if offering.Market == messages.Spot && where != (Scope{}) { // the empty scope is not about spot
+		next.Drought = next.Drought.refused(now, fresh)
+	}
+	return next, fresh.Until
+}
+
+// waitOf is how long the scope of a refusal is not asked.
+func waitOf(class messages.FailureClass, times int, draw float64) time.Duration {
+	switch {
+	case Stops(class):
+		return stopWait
+	case class == messages.ClassUnsupported:
+		return unsupportedWait
 	}
 	wait := min(capacityWaitMax, capacityWait<<min(times-1, 10))
-	if class == messages.ClassUnsupported {
-		wait = unsupportedWait
-	}
-	until := now.Add(wait)
-	next.blocks = append(next.blocks, block{scope: where, class: class, until: until, times: times})
-	return next, until
+	return time.Duration(float64(wait) * (1 - capacityJitter + 2*capacityJitter*min(max(draw, 0), 1))).Round(time.Second)
 }
 
 // Granted returns the memory after EC2 gave instances of an offering: every
-// refusal that holds this offering is forgotten.
+// refusal that holds this offering is forgotten. Spot capacity ends a drought.
 func (m Memory) Granted(offering messages.Offering) Memory {
-	next := Memory{blocks: make([]block, 0, len(m.blocks))}
-	for _, old := range m.blocks {
-		if !old.scope.holds(offering) {
-			next.blocks = append(next.blocks, old)
+	next := Memory{Drought: m.Drought}
+	for _, b := range m.Blocks {
+		if !b.Scope.Holds(offering) {
+			next.Blocks = append(next.Blocks, b)
+		}
+	}
+	if offering.Market == messages.Spot {
+		next.Drought = Drought{}
+	}
+	return next
+}
+
+// Asked returns the memory once what Choose answered is asked of EC2: a chance
+// that was there once is taken.
+func (m Memory) Asked(now time.Time, choice Choice) Memory {
+	if !choice.OK {
+		return m
+	}
+	next := m
+	next.Blocks = slices.Clone(m.Blocks)
+	for i, b := range next.Blocks {
+		if state, _ := b.state(now); state == halfOpen && b.Scope.Holds(choice.Offering) {
+			next.Blocks[i].Probe = Probe{Offering: choice.Offering, At: now}
+		}
+	}
+	if choice.Fallback && next.Drought.Fallen.IsZero() {
+		next.Drought.Fallen = now
+	}
+	return next
+}
+
+// Unanswered returns the memory after a probe of an offering ended with neither
+// yes nor no, because EC2 was throttled or it was never sent: the chance is
+// there again.
+func (m Memory) Unanswered(offering messages.Offering) Memory {
+	next := m
+	next.Blocks = slices.Clone(m.Blocks)
+	for i, b := range next.Blocks {
+		if b.Probe.Offering == offering {
+			next.Blocks[i].Probe = Probe{}
 		}
 	}
 	return next
 }
 
-// Choose returns the first of the offerings that may be asked at now. When
-// none may, ok is false, and until says when the first may be asked again, and
-// class why it may not now.
-func (m Memory) Choose(
-	now time.Time, offerings []messages.Offering,
-) (chosen messages.Offering, until time.Time, class messages.FailureClass, ok bool) {
-	for _, offering := range offerings {
-		blocked, why := m.blockedUntil(now, offering)
-		if blocked.IsZero() {
-			return offering, time.Time{}, "", true
-		}
-		if until.IsZero() || blocked.Before(until) {
-			until, class = blocked, why
+// Stopped says whether launching is stopped because EC2 refuses for a reason
+// that does not pass by itself, why, and when one instance is tried again.
+func (m Memory) Stopped(now time.Time) (until time.Time, class messages.FailureClass, stopped bool) {
+	for _, b := range m.Blocks {
+		if state, _ := b.state(now); state != open && Stops(b.Class) {
+			return b.Until, b.Class, true
 		}
 	}
-	return messages.Offering{}, until, class, false
-}
-
-// blockedUntil is zero for an offering that may be asked.
-func (m Memory) blockedUntil(now time.Time, offering messages.Offering) (time.Time, messages.FailureClass) {
-	var until time.Time
-	var class messages.FailureClass
-	for _, b := range m.blocks {
-		if b.scope.holds(offering) && now.Before(b.until) && b.until.After(until) {
-			until, class = b.until, b.class
-		}
-	}
-	return until, class
+	return time.Time{}, "", false
 }

@@ -3,8 +3,8 @@ package decide_test
 import "github.com/ebbscale/ebb/messages"
 
 // oracle finds the best plan by trying all of them: each waiting task in turn
-// gets nothing, or something that is there, or something new, of each type of
-// its queue. It shares no idea with the package under test.
+// gets nothing, or something that is there, or something that was to go and is
+// taken back, or something new, of each type of its queue. It shares no idea with the package under test.
 type oracle struct {
 	tasks [][]int // each task's resource types
 	known map[situation]outcome
@@ -15,16 +15,22 @@ const oracleTypes = 3
 
 // situation is what is left when it is the turn of a task.
 type situation struct {
-	task       int
-	have, room [oracleTypes]int
+	task             int
+	have, back, room [oracleTypes]int
 }
 
 // outcome is better with more tasks served and, at the same number, with fewer
-// launches.
-type outcome struct{ served, launched int }
+// launches, and then with fewer instances taken back.
+type outcome struct{ served, launched, recalled int }
 
 func (o outcome) better(than outcome) bool {
-	return o.served > than.served || (o.served == than.served && o.launched < than.launched)
+	if o.served != than.served {
+		return o.served > than.served
+	}
+	if o.launched != than.launched {
+		return o.launched < than.launched
+	}
+	return o.recalled < than.recalled
 }
 
 // best is the outcome that no plan for this world can better.
@@ -38,9 +44,14 @@ func best(w *world) outcome {
 		if !capacity.Known {
 			continue
 		}
-		start.have[r] = len(capacity.Idle) + capacity.Coming
+		free := resource.Max - len(capacity.Idle) - capacity.Coming - len(capacity.Busy)
+		start.have[r] = max(0, len(capacity.Idle)+min(0, free)) + capacity.Coming // idle ones go first
+		start.back[r] = min(len(capacity.Recallable), max(0, free))
 		if !w.now.Before(capacity.BlockedUntil) {
 			start.room[r] = resource.Max - capacity.Alive
+			if limit := capacity.LaunchLimit; limit > 0 {
+				start.room[r] = min(start.room[r], limit)
+			}
 		}
 	}
 	for _, queue := range w.policy.Queues {
@@ -71,6 +82,16 @@ func (o *oracle) from(at situation) outcome {
 			next.have[r]--
 			got := o.from(next)
 			got.served++
+			if got.better(result) {
+				result = got
+			}
+		}
+		if at.back[r] > 0 {
+			next := skip
+			next.back[r]--
+			got := o.from(next)
+			got.served++
+			got.recalled++
 			if got.better(result) {
 				result = got
 			}

@@ -10,6 +10,7 @@ type Bucket struct {
 	PerSecond float64
 	tokens    float64
 	at        time.Time
+	halvings  int // of what it regains
 }
 
 // NewBucket returns a full bucket.
@@ -17,26 +18,62 @@ func NewBucket(size, perSecond float64) Bucket {
 	return Bucket{Size: size, PerSecond: perSecond, tokens: size}
 }
 
-// longestWait bounds what Take tells: to ask again then does no harm.
-const longestWait = time.Hour
+// mostHalvings is how far a bucket slows down: to a 64th of what it regains.
+const mostHalvings = 6
+
+// Throttled returns the bucket after EC2 said that there were too many calls:
+// somebody else draws from the same bucket. It is empty, and regains half as
+// much as before.
+func (b Bucket) Throttled(now time.Time) Bucket {
+	b = b.regained(now)
+	b.tokens = 0
+	b.halvings = min(b.halvings+1, mostHalvings)
+	return b
+}
+
+// Recovered returns the bucket after it went well for a while: it regains twice
+// as much as before, and at most PerSecond.
+func (b Bucket) Recovered(now time.Time) Bucket {
+	b = b.regained(now)
+	b.halvings = max(b.halvings-1, 0)
+	return b
+}
+
+// Rate is how many tokens it regains in a second now.
+func (b Bucket) Rate() float64 { return b.PerSecond / float64(uint(1)<<b.halvings) }
+
+// regained is the bucket at now. A now before that of an earlier call regains
+// nothing, and if it is far before, the clock was set back and time goes on
+// from there.
+func (b Bucket) regained(now time.Time) Bucket {
+	passed := now.Sub(b.at)
+	if b.at.IsZero() || passed < -setBack {
+		b.at = now
+	}
+	if passed = now.Sub(b.at); passed > 0 {
+		b.tokens = min(b.Size, b.tokens+passed.Seconds()*b.Rate())
+		b.at = now
+	}
+	return b
+}
+
+const (
+	// longestWait bounds what Take tells: to ask again then does no harm.
+	longestWait = time.Hour
+	// setBack is more than calls can come out of order.
+	setBack = time.Minute
+)
 
 // Take takes n tokens at now if they are there. If not it takes none, and wait
-// says how long it takes until they are; more than Size are taken as Size. A
-// now before that of an earlier Take regains nothing.
+// says how long it takes until they are; more than Size are taken as Size.
 func (b Bucket) Take(now time.Time, n float64) (next Bucket, wait time.Duration) {
-	if b.at.IsZero() {
-		b.at = now
-	}
-	if passed := now.Sub(b.at); passed > 0 {
-		b.tokens = min(b.Size, b.tokens+passed.Seconds()*b.PerSecond)
-		b.at = now
-	}
+	b = b.regained(now)
 	n = min(max(0, n), b.Size)
 	if b.tokens >= n {
 		b.tokens -= n
 		return b, 0
 	}
-	seconds := (n - b.tokens) / b.PerSecond
+	seconds := (n - b.tokens) / b.Rate()
 	if seconds >= longestWait.Seconds() {
 		return b, longestWait
 	}

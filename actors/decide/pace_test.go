@@ -32,6 +32,9 @@ func TestBucket(t *testing.T) {
 		{"a clock set back regains nothing twice", 1, 1, []take{
 			{10 * time.Second, 1, 0}, {0, 1, time.Second + ms}, {10 * time.Second, 1, time.Second + ms}, {11 * time.Second, 1, 0},
 		}},
+		{"a clock set back by an hour goes on from there", 1, 1, []take{
+			{time.Hour, 1, 0}, {0, 1, time.Second + ms}, {time.Second, 1, 0}, {time.Second, 1, time.Second + ms},
+		}},
 		{"never regains", 1, 0, []take{{0, 1, 0}, {0, 1, time.Hour}, {time.Hour, 1, time.Hour}}},
 	}
 	for _, tc := range cases {

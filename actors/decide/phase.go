@@ -77,6 +77,18 @@ func JudgeIdle(now, serverNow, since time.Time, maxIdle time.Duration, activity 
 	return IdleVerdict{Drain: true, IdleSince: since}
 }
 
+// deadTask is how long the task of a worker that has vanished must have been
+// silent too before its machine is taken for dead. A task gives a sign of life
+// every minute.
+const deadTask = 30 * time.Minute
+
+// Dead says whether the task of a worker that vanished long ago has been silent
+// for so long that nothing of it can be saved by waiting. serverNow is by the
+// server's clock.
+func Dead(serverNow time.Time, activity messages.WorkerActivity) bool {
+	return activity.Running != "" && !activity.Beat.IsZero() && ageOf(activity.Beat, serverNow) > deadTask
+}
+
 // SettleTime is how long EC2 may go on hiding an instance that it launched.
 const SettleTime = 5 * time.Minute
 

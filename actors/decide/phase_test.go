@@ -132,3 +132,27 @@ func TestAbsence(t *testing.T) {
 		})
 	}
 }
+
+// TestDead: a worker and its task that are silent for half an hour are dead; a
+// task that nobody knows the pulse of is not.
+func TestDead(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		activity messages.WorkerActivity
+		want     bool
+	}{
+		"no task":      {messages.WorkerActivity{Beat: now.Add(-time.Hour)}, false},
+		"silent":       {messages.WorkerActivity{Running: "t", Beat: now.Add(-31 * time.Minute)}, true},
+		"alive":        {messages.WorkerActivity{Running: "t", Beat: now.Add(-30 * time.Minute)}, false},
+		"nobody knows": {messages.WorkerActivity{Running: "t"}, false},
+		"beat to come": {messages.WorkerActivity{Running: "t", Beat: now.Add(time.Hour)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := decide.Dead(now, test.activity); got != test.want {
+				t.Errorf("Dead(%+v) = %t", test.activity, got)
+			}
+		})
+	}
+}

@@ -42,6 +42,7 @@ type View struct {
 // Plan is what to do. The order of execution does not matter.
 type Plan struct {
 	Launches []Launch
+	Recalls  []Recall
 	Drains   []Drain
 	// Verdicts has one entry for each queue, in the order of the policy.
 	Verdicts []messages.QueuePlanned
@@ -54,7 +55,18 @@ type Launch struct {
 	Reasons  []messages.Reason
 }
 
-// Drain says which instances of a resource type to drain.
+// Recall says which drains of a resource type to take back: waiting tasks need
+// the instances. One that cannot be taken back any more goes, and the next
+// evaluation launches in its place.
+type Recall struct {
+	Resource  messages.ResourceName
+	Instances []messages.InstanceID
+	Reasons   []messages.Reason
+}
+
+// Drain says which instances of a resource type to drain. A
+// busy one among them finishes its task. There may be two of one resource type,
+// with different reasons.
 type Drain struct {
 	Resource  messages.ResourceName
 	Instances []messages.InstanceID

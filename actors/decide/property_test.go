@@ -17,7 +17,7 @@ import (
 func TestEveryPlanIsSound(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawn(5).Draw(t, "world")
+		w := withExtra(t, drawn(5).Draw(t, "world"))
 		if rapid.Bool().Draw(t, "odd age") {
 			w.view.SnapshotAt = w.now.Add(-time.Duration(rapid.IntRange(-400, 400).Draw(t, "age")) * time.Second)
 		}
@@ -32,25 +32,32 @@ func TestEveryPlanIsSound(t *testing.T) {
 			if total := w.view.Capacity[launch.Resource].Alive + launch.Count; total > limit {
 				t.Errorf("%s would have %d instances, at most %d may be", launch.Resource, total, limit)
 			}
+			if limit := w.view.Capacity[launch.Resource].LaunchLimit; limit > 0 && launch.Count > limit {
+				t.Errorf("%s launches %d, at most %d may be tried", launch.Resource, launch.Count, limit)
+			}
 		}
-		uncovered := 0
+		wanted := 0
 		for _, verdict := range plan.Verdicts {
-			uncovered += verdict.Waiting - verdict.Covered
+			wanted += verdict.Waiting - verdict.Covered
 		}
-		if launched(plan) > uncovered {
-			t.Errorf("%d launches for %d uncovered tasks", launched(plan), uncovered)
+		for _, capacity := range w.view.Capacity {
+			wanted += capacity.Extra
+		}
+		if launched(plan) > wanted {
+			t.Errorf("%d launches for %d uncovered tasks and replacements", launched(plan), wanted)
 		}
 	})
 }
 
-// Goal: as many tasks as possible are served, with as few launches as possible.
+// Goal: as many tasks as possible are served, with as few launches as possible,
+// and with as few instances taken back as that needs.
 // Method: compare with an oracle that tries everything.
 func TestNoPlanIsBetter(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawn(oracleTypes).Draw(t, "world")
 		plan := w.evaluate()
-		if got, want := (outcome{served: served(plan), launched: launched(plan)}), best(w); got != want {
+		if got, want := (outcome{served(plan), launched(plan), recalled(plan)}), best(w); got != want {
 			t.Errorf("the plan is %+v, and %+v was possible", got, want)
 		}
 	})
@@ -66,11 +73,7 @@ func TestNothingCoversMore(t *testing.T) {
 		for _, verdict := range w.evaluate().Verdicts {
 			covered += verdict.Covered
 		}
-		full := w.clone()
-		for r := range full.policy.Resources {
-			full.policy.Resources[r].Max = 0
-		}
-		if want := best(full).served; covered != want {
+		if want := best(w.noLaunches()).served; covered != want {
 			t.Errorf("covers %d tasks, and %d could be", covered, want)
 		}
 	})
@@ -99,12 +102,13 @@ func TestMoreDemandNeverMeansFewerLaunches(t *testing.T) {
 func TestOrderOfResourcesMeansNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawn(5).Draw(t, "world")
+		w := withExtra(t, drawn(5).Draw(t, "world"))
 		shuffled := w.clone()
 		shuffled.policy.Resources = rapid.Permutation(w.policy.Resources).Draw(t, "resources")
 		before, after := w.evaluate(), shuffled.evaluate()
 		slices.SortFunc(after.Launches, func(a, b decide.Launch) int { return compare(a.Resource, b.Resource) })
-		slices.SortFunc(after.Drains, func(a, b decide.Drain) int { return compare(a.Resource, b.Resource) })
+		slices.SortFunc(after.Recalls, func(a, b decide.Recall) int { return compare(a.Resource, b.Resource) })
+		slices.SortStableFunc(after.Drains, func(a, b decide.Drain) int { return compare(a.Resource, b.Resource) })
 		if !reflect.DeepEqual(before, after) {
 			t.Errorf("another order of resource types, another plan:\n%+v\n%+v", before, after)
 		}
@@ -165,6 +169,11 @@ func TestUnknownNeverActs(t *testing.T) {
 				t.Errorf("launches %s, whose instances are not known", launch.Resource)
 			}
 		}
+		for _, recall := range plan.Recalls {
+			if !w.view.Capacity[recall.Resource].Known {
+				t.Errorf("takes %s back, whose instances are not known", recall.Resource)
+			}
+		}
 		for _, drain := range plan.Drains {
 			if !w.view.Capacity[drain.Resource].Known {
 				t.Errorf("drains %s, whose instances are not known", drain.Resource)
@@ -175,39 +184,104 @@ func TestUnknownNeverActs(t *testing.T) {
 		if rapid.Bool().Draw(t, "never polled") {
 			stale.view.SnapshotAt = time.Time{}
 		}
-		if plan := stale.evaluate(); len(plan.Launches)+len(plan.Drains) > 0 {
+		if plan := stale.evaluate(); len(plan.Launches)+len(plan.Recalls)+len(plan.Drains) > 0 {
 			t.Errorf("acts on a stale poll: %+v", plan)
 		}
 	})
 }
 
-// Goal: only expired instances go, and every task that was covered stays
-// covered by what is left. Method: take the drained ones away, forbid
-// launching, and evaluate again.
+// Goal: only expired instances and the surplus go, longest idle first, and every
+// task that was covered stays covered by what is left. Method: carry out all
+// but the launches, forbid launching, and evaluate again.
 func TestDrainsTakeNothingThatCovers(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawn(5).Draw(t, "world")
+		w := withExtra(t, drawn(5).Draw(t, "world"))
 		plan := w.evaluate()
+		gone := map[messages.InstanceID]bool{}
 		for _, drain := range plan.Drains {
-			young := false
-			for _, instance := range w.view.Capacity[drain.Resource].Idle {
-				gone := slices.Contains(drain.Instances, instance.Instance)
-				if gone && !instance.Expired {
-					t.Errorf("drains %s, which has not been idle for long enough", instance.Instance)
-				}
-				if gone && young {
-					t.Errorf("drains %s before one that was idle for longer", instance.Instance)
-				}
-				young = young || !gone
+			for _, id := range drain.Instances {
+				gone[id] = true
 			}
 		}
-		full, left := w.clone(), w.apply(decide.Plan{Drains: plan.Drains})
-		for r := range w.policy.Resources {
-			full.policy.Resources[r].Max, left.policy.Resources[r].Max = 0, 0
+		for _, resource := range w.policy.Resources {
+			capacity, stays := w.view.Capacity[resource.Name], map[bool]bool{}
+			tooMany := len(capacity.Idle)+capacity.Coming+len(capacity.Busy) > resource.Max
+			for _, instance := range capacity.Idle {
+				if !gone[instance.Instance] {
+					stays[instance.Expired] = true
+					continue
+				}
+				if !instance.Expired && !tooMany {
+					t.Errorf("drains %s, which has not been idle for long enough", instance.Instance)
+				}
+				if stays[instance.Expired] {
+					t.Errorf("drains %s before one that was idle for longer", instance.Instance)
+				}
+			}
+			for _, id := range capacity.Busy {
+				if gone[id] && (!tooMany || len(stays) > 0) {
+					t.Errorf("drains %s, which is busy; too many: %t, some idle ones stay: %v", id, tooMany, stays)
+				}
+			}
 		}
-		if before, after := served(full.evaluate()), served(left.evaluate()); before != after {
+		left := w.apply(decide.Plan{Drains: plan.Drains, Recalls: plan.Recalls}).noLaunches()
+		if before, after := served(w.noLaunches().evaluate()), served(left.evaluate()); before != after {
 			t.Errorf("%d tasks were covered, after the drains %d", before, after)
+		}
+	})
+}
+
+// Goal: replacements take nothing from waiting tasks, and are launched as far as
+// there is room and no more than wanted.
+func TestReplacementsComeLast(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		without := drawn(5).Draw(t, "world")
+		with := withExtra(t, without)
+		before, after := without.evaluate(), with.evaluate()
+		for q := range before.Verdicts {
+			if a, b := before.Verdicts[q], after.Verdicts[q]; a.Unmet != b.Unmet {
+				t.Errorf("queue %s has %d unmet tasks, and %d beside replacements", a.Queue, a.Unmet, b.Unmet)
+			}
+		}
+		for _, resource := range with.policy.Resources {
+			name, capacity := resource.Name, with.view.Capacity[resource.Name]
+			if !capacity.Known || capacity.Extra == 0 {
+				continue
+			}
+			alone := newWorld()
+			alone.resource(name, resource.Max, capacity)
+			spare := resource.Max - len(capacity.Idle) - capacity.Coming - len(capacity.Busy)
+			free := max(0, len(capacity.Idle)+min(0, spare)) + capacity.Coming + min(len(capacity.Recallable), max(0, spare))
+			room := max(0, resource.Max-capacity.Alive)
+			if limit := capacity.LaunchLimit; limit > 0 {
+				room = min(room, limit)
+			}
+			if with.now.Before(capacity.BlockedUntil) {
+				room = 0
+			}
+			if got, want := launched(alone.evaluate()), min(room, max(0, capacity.Extra-free)); got != want {
+				t.Errorf("%s alone launches %d for %d replacements, want %d", name, got, capacity.Extra, want)
+			}
+		}
+	})
+}
+
+// Goal: nothing is launched while an instance of that type may be taken back.
+func TestTakingBackComesBeforeLaunching(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := withExtra(t, drawn(5).Draw(t, "world"))
+		plan := w.evaluate()
+		back := map[messages.ResourceName]int{}
+		for _, recall := range plan.Recalls {
+			back[recall.Resource] += len(recall.Instances)
+		}
+		for name := range counts(plan) {
+			if capacity := w.view.Capacity[name]; back[name] < len(capacity.Recallable) {
+				t.Errorf("launches %s with %d of %d taken back", name, back[name], len(capacity.Recallable))
+			}
 		}
 	})
 }
@@ -216,11 +290,11 @@ func TestDrainsTakeNothingThatCovers(t *testing.T) {
 func TestCarriedOutPlanLeavesNothingToDo(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawn(5).Draw(t, "world")
+		w := withExtra(t, drawn(5).Draw(t, "world"))
 		plan := w.evaluate()
 		after := w.apply(plan)
 		again := after.evaluate()
-		if len(again.Launches)+len(again.Drains) > 0 {
+		if len(again.Launches)+len(again.Recalls)+len(again.Drains) > 0 {
 			t.Errorf("first %+v, then again %+v", plan, again)
 		}
 		if got, want := served(again), served(plan); got != want {
@@ -232,7 +306,7 @@ func TestCarriedOutPlanLeavesNothingToDo(t *testing.T) {
 func TestShiftingTimeChangesNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawn(5).Draw(t, "world")
+		w := withExtra(t, drawn(5).Draw(t, "world"))
 		w.view.SnapshotAt = w.now.Add(-time.Duration(rapid.IntRange(0, 200).Draw(t, "age")) * time.Second)
 		by := time.Duration(rapid.Int64Range(-1e17, 1e17).Draw(t, "by"))
 		later := w.clone()
@@ -267,6 +341,8 @@ func TestAnyInputGivesASoundPlan(t *testing.T) {
 			name := resource.Draw(t, "name")
 			w.resource(name, number.Draw(t, "max"), messages.Capacity{
 				Alive: number.Draw(t, "alive"), Coming: number.Draw(t, "coming"), Idle: idle(name, max(0, number.Draw(t, "idle")), 1),
+				Busy: ids(name, "busy", max(0, number.Draw(t, "busy"))), Recallable: ids(name, "back", max(0, number.Draw(t, "back"))),
+				Extra: number.Draw(t, "extra"), LaunchLimit: number.Draw(t, "limit"),
 			})
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "queues") {
@@ -280,8 +356,11 @@ func TestAnyInputGivesASoundPlan(t *testing.T) {
 		for _, tasks := range w.view.Demand {
 			waiting += max(0, tasks)
 		}
+		for _, capacity := range w.view.Capacity {
+			waiting += max(0, capacity.Extra)
+		}
 		if launched(plan) > waiting {
-			t.Errorf("%d launches for %d tasks", launched(plan), waiting)
+			t.Errorf("%d launches for %d tasks and replacements", launched(plan), waiting)
 		}
 	})
 }

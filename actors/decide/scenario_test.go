@@ -18,12 +18,12 @@ import (
 // TestScenarios runs the files of testdata; testdata/README.md says how to read
 // and write them. After a change on purpose:
 //
-//	go test ./actors/decide -run TestScenarios -rewrite
+//	go test ./actors/decide -run Scenarios -rewrite
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		t.Helper()
-		if !strings.HasSuffix(path, ".txt") {
+		if !strings.HasSuffix(path, ".txt") || strings.Contains(path, "rescue") {
 			return
 		}
 		t.Parallel()
@@ -49,9 +49,14 @@ type fleet struct {
 	maxIdle   time.Duration
 	unknown   bool
 	idle      []messages.IdleInstance
-	counted   map[string]int // by state, of those that are not idle
+	busy      []messages.InstanceID // with a name, launched last first
+	leaving   []messages.InstanceID // drained for being idle, may be taken back
+	noticed   int
+	counted   map[string]int // by state, of those that have no name
 	offerings []messages.Offering
+	fallback  decide.Fallback
 	memory    decide.Memory
+	asked     []messages.Offering // the answer is awaited, first first
 }
 
 // run carries out one step.
@@ -60,7 +65,8 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 	steps := map[string]func(*testing.T, *datadriven.TestData) string{
 		"resource": s.resource, "queue": s.queue, "have": s.have, "idle": s.idle, "vanish": s.vanish,
 		"listing": s.listing, "advance": s.advance, "evaluate": s.evaluate, "carry-out": s.carryOut,
-		"register": s.register, "take": s.take, "refuse": s.refuse, "grant": s.grant,
+		"register": s.register, "take": s.take, "refuse": s.refuse, "grant": s.grant, "throttle": s.throttle,
+		"ask": s.ask, "busy": s.busy, "notice": s.notice, "end": s.end,
 	}
 	step, ok := steps[d.Cmd]
 	if !ok {
@@ -100,10 +106,16 @@ func (s *scenario) resource(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "market", &market)
 	d.MaybeScanArgs(t, "type", &instanceType)
 	d.MaybeScanArgs(t, "zones", &zones)
-	for _, zone := range zones {
-		f.offerings = append(f.offerings, messages.Offering{
-			Market: messages.Market(market), InstanceType: instanceType, Zone: zone,
-		})
+	f.fallback.Enabled = d.HasArg("patience")
+	d.MaybeScanArgs(t, "patience", &f.fallback.Patience)
+	d.MaybeScanArgs(t, "blackout", &f.fallback.Blackout)
+	for _, market := range []messages.Market{messages.Market(market), messages.OnDemand} {
+		for _, zone := range zones {
+			f.offerings = append(f.offerings, messages.Offering{Market: market, InstanceType: instanceType, Zone: zone})
+		}
+		if !f.fallback.Enabled {
+			break
+		}
 	}
 	return "ok"
 }
@@ -204,6 +216,41 @@ func (s *scenario) become(t *testing.T, d *datadriven.TestData, state string) {
 	f.counted[state]++
 }
 
+// busy adds busy instances with names, the one that was launched last first.
+func (s *scenario) busy(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	var instances []string
+	d.ScanArgs(t, "instances", &instances)
+	f := s.of(t, d)
+	for _, instance := range instances {
+		f.busy = append(f.busy, messages.InstanceID(instance))
+	}
+	return "ok"
+}
+
+// end is when a draining instance cannot be taken back any more.
+func (s *scenario) end(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	f := s.of(t, d)
+	var instance string
+	d.ScanArgs(t, "instance", &instance)
+	i := slices.Index(f.leaving, messages.InstanceID(instance))
+	if i < 0 {
+		d.Fatalf(t, "no instance %s is draining", instance)
+	}
+	f.leaving = slices.Delete(f.leaving, i, i+1)
+	f.counted["ending"]++
+	return "ok"
+}
+
+// notice says how many instances EC2 will take back with their tasks.
+func (s *scenario) notice(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	f := s.of(t, d)
+	d.ScanArgs(t, "count", &f.noticed)
+	return "ok"
+}
+
 func (f *fleet) remove(instances []messages.InstanceID) {
 	f.idle = slices.DeleteFunc(f.idle, func(instance messages.IdleInstance) bool {
 		return slices.Contains(instances, instance.Instance)
@@ -225,6 +272,48 @@ func (s *scenario) advance(t *testing.T, d *datadriven.TestData) string {
 	return "ok"
 }
 
+// ask asks EC2 for instances of what may be asked, as far as that goes.
+func (s *scenario) ask(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	f := s.of(t, d)
+	left := 0
+	d.ScanArgs(t, "count", &left)
+	var b strings.Builder
+	for left > 0 {
+		choice := f.memory.Choose(s.now, f.offerings, f.fallback)
+		if !choice.OK {
+			fmt.Fprintf(&b, "%d not asked for: %s; look again in %s\n", left, choice.Class, choice.Until.Sub(s.now))
+			break
+		}
+		count := left
+		if choice.Limit > 0 {
+			count = min(count, choice.Limit)
+		}
+		left -= count
+		f.memory = f.memory.Asked(s.now, choice)
+		f.asked = append(f.asked, choice.Offering)
+		f.counted["requested"] += count
+		fmt.Fprintf(&b, "%d of %s%s\n", count, choice.Offering, map[bool]string{true: ", to try it"}[choice.Probe])
+	}
+	return b.String()
+}
+
+// answered is the offering that EC2 answers about: the first that was asked
+// for, or the one that would be.
+func (s *scenario) answered(t *testing.T, d *datadriven.TestData, f *fleet) messages.Offering {
+	t.Helper()
+	if len(f.asked) > 0 {
+		first := f.asked[0]
+		f.asked = f.asked[1:]
+		return first
+	}
+	choice := f.memory.Choose(s.now, f.offerings, f.fallback)
+	if !choice.OK {
+		d.Fatalf(t, "no offering may be asked, so none can be answered")
+	}
+	return choice.Offering
+}
+
 // refuse is EC2's answer to a launch of the offering that is tried now.
 func (s *scenario) refuse(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
@@ -236,16 +325,23 @@ func (s *scenario) refuse(t *testing.T, d *datadriven.TestData) string {
 	for range count {
 		f.leave(t, d, "requested")
 	}
-	offering, _, _, ok := f.memory.Choose(s.now, f.offerings)
-	if !ok {
-		d.Fatalf(t, "no offering may be asked, so none can be refused")
-	}
+	offering := s.answered(t, d, f)
 	var until time.Time
-	f.memory, until = f.memory.Refused(s.now, offering, messages.FailureClass(class))
+	f.memory, until = f.memory.Refused(s.now, offering, messages.FailureClass(class), middle)
 	if until.IsZero() {
 		return fmt.Sprintf("%s: not blocked", offering)
 	}
 	return fmt.Sprintf("%s: asked again in %s", offering, until.Sub(s.now))
+}
+
+// throttle is no answer.
+func (s *scenario) throttle(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	f := s.of(t, d)
+	f.leave(t, d, "requested")
+	offering := s.answered(t, d, f)
+	f.memory = f.memory.Unanswered(offering)
+	return fmt.Sprintf("%s: no answer", offering)
 }
 
 // grant is EC2's other answer: requested instances boot.
@@ -254,10 +350,7 @@ func (s *scenario) grant(t *testing.T, d *datadriven.TestData) string {
 	f := s.of(t, d)
 	var count int
 	d.ScanArgs(t, "count", &count)
-	offering, _, _, ok := f.memory.Choose(s.now, f.offerings)
-	if !ok {
-		d.Fatalf(t, "no offering may be asked, so none can be granted")
-	}
+	offering := s.answered(t, d, f)
 	for range count {
 		f.leave(t, d, "requested")
 		f.counted["booting"]++
@@ -298,7 +391,8 @@ func (s *scenario) evaluate(t *testing.T, d *datadriven.TestData) string {
 // capacity is what the resource type states.
 func (f *fleet) capacity(now time.Time) messages.Capacity {
 	capacity := messages.Capacity{
-		Known: !f.unknown, Alive: len(f.idle), Coming: f.counted["booting"] + f.counted["requested"],
+		Known: !f.unknown, Alive: len(f.idle) + len(f.busy) + len(f.leaving), Coming: f.counted["booting"] + f.counted["requested"],
+		Busy: f.busy, Recallable: f.leaving, Extra: f.noticed,
 	}
 	for _, count := range f.counted {
 		capacity.Alive += count
@@ -308,22 +402,35 @@ func (f *fleet) capacity(now time.Time) messages.Capacity {
 		instance.Expired = now.Sub(instance.Since) >= f.maxIdle
 		capacity.Idle = append(capacity.Idle, instance)
 	}
-	if _, until, class, ok := f.memory.Choose(now, f.offerings); !ok {
-		capacity.BlockedUntil, capacity.Block = until, class
-	}
+	choice := f.memory.Choose(now, f.offerings, f.fallback)
+	capacity.BlockedUntil, capacity.Block = choice.Until, choice.Class
+	capacity.LaunchLimit = f.memory.LaunchLimit(now, f.offerings, f.fallback)
 	return capacity
 }
 
-// carryOut does what the last plan says: launches are requested, and what
-// drains goes on existing until a listing shows its end.
+// carryOut does what the last plan says: launches are requested, what drains
+// for being idle may be taken back until a listing shows its end, and what is
+// taken back is soon idle again.
 func (s *scenario) carryOut(*testing.T, *datadriven.TestData) string {
 	for _, launch := range s.plan.Launches {
 		s.fleet[string(launch.Resource)].counted["requested"] += launch.Count
 	}
+	for _, recall := range s.plan.Recalls {
+		f := s.fleet[string(recall.Resource)]
+		f.leaving = slices.DeleteFunc(f.leaving, func(id messages.InstanceID) bool { return slices.Contains(recall.Instances, id) })
+		f.counted["booting"] += len(recall.Instances)
+	}
 	for _, drain := range s.plan.Drains {
 		f := s.fleet[string(drain.Resource)]
+		for _, id := range drain.Instances {
+			if i := slices.Index(f.busy, id); i >= 0 {
+				f.busy = slices.Delete(f.busy, i, i+1)
+				f.counted["draining"]++
+			} else {
+				f.leaving = append(f.leaving, id)
+			}
+		}
 		f.remove(drain.Instances)
-		f.counted["draining"] += len(drain.Instances)
 	}
 	s.plan = decide.Plan{}
 	return "ok"
@@ -333,11 +440,18 @@ func (s *scenario) carryOut(*testing.T, *datadriven.TestData) string {
 func (s *scenario) render() string {
 	var b strings.Builder
 	for _, launch := range s.plan.Launches {
-		fmt.Fprintf(&b, "launch %s %d: %s\n", launch.Resource, launch.Count, launch.Reasons[0].Detail)
-		f := s.fleet[string(launch.Resource)]
-		if offering, _, _, ok := f.memory.Choose(s.now, f.offerings); ok && len(f.offerings) > 1 {
-			fmt.Fprintf(&b, "  asks for %s\n", offering)
+		details := []string{}
+		for _, reason := range launch.Reasons {
+			details = append(details, reason.Detail)
 		}
+		fmt.Fprintf(&b, "launch %s %d: %s\n", launch.Resource, launch.Count, strings.Join(details, "; "))
+		f := s.fleet[string(launch.Resource)]
+		if choice := f.memory.Choose(s.now, f.offerings, f.fallback); choice.OK && len(f.offerings) > 1 {
+			fmt.Fprintf(&b, "  asks for %s\n", choice.Offering)
+		}
+	}
+	for _, recall := range s.plan.Recalls {
+		fmt.Fprintf(&b, "take back %s %v: %s\n", recall.Resource, recall.Instances, recall.Reasons[0].Detail)
 	}
 	for _, drain := range s.plan.Drains {
 		fmt.Fprintf(&b, "drain %s %v: %s\n", drain.Resource, drain.Instances, drain.Reasons[0].Detail)

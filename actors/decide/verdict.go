@@ -24,14 +24,18 @@ func (e *evaluation) verdicts() []messages.QueuePlanned {
 	return verdicts
 }
 
-// covered is, by queue, how many of its tasks what is there or coming is given
-// to; the rest of what it was given is launched. Where a resource type has
-// both, the queues that come first in the policy are counted as covered first.
+// covered is, by queue, how many of its tasks what is there, coming or taken
+// back is given to; the rest of what it was given is launched. Where a resource
+// type has both, the queues that come first in the policy are counted as
+// covered first, and replacements last.
 func (e *evaluation) covered() []int {
 	covered := make([]int, len(e.policy.Queues))
 	for r, users := range e.flow.users {
-		left := e.idle(r) + e.coming(r)
+		left := e.have(r)
 		for _, user := range users {
+			if user.demander >= len(covered) {
+				break
+			}
 			part := min(left, e.flow.given[user.demander][user.choice])
 			covered[user.demander] += part
 			left -= part
@@ -70,6 +74,13 @@ func (e *evaluation) whyNot(r int) messages.Reason {
 		reason.Code = messages.ReasonBlocked
 		reason.Detail = fmt.Sprintf("%s; asked again in %s",
 			capacity.Block, capacity.BlockedUntil.Sub(e.now).Round(time.Second))
+	case e.launching(r) > 0 && e.launching(r) == capacity.LaunchLimit && reason.Got < reason.Limit:
+		reason.Code = messages.ReasonBlocked
+		reason.Detail = fmt.Sprintf("only %s may be launched until it is known whether that works again",
+			counted(capacity.LaunchLimit, "instance"))
+		if capacity.Block != "" {
+			reason.Detail = fmt.Sprintf("%s; %s", capacity.Block, reason.Detail)
+		}
 	default:
 		reason.Code = messages.ReasonAtMax
 		reason.Detail = fmt.Sprintf("%d of at most %d instances exist, are on their way or are launched now", reason.Got, reason.Limit)

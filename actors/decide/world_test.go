@@ -68,6 +68,8 @@ func (w *world) clone() *world {
 	maps.Copy(c.view.Demand, w.view.Demand)
 	for name, capacity := range w.view.Capacity {
 		capacity.Idle = slices.Clone(capacity.Idle)
+		capacity.Busy = slices.Clone(capacity.Busy)
+		capacity.Recallable = slices.Clone(capacity.Recallable)
 		c.view.Capacity[name] = capacity
 	}
 	return c
@@ -86,24 +88,76 @@ func idle(resource messages.ResourceName, count, expired int) []messages.IdleIns
 	return instances
 }
 
+// ids makes names of instances: i-NAME-STATE-0 and so on.
+func ids(resource messages.ResourceName, state string, count int) []messages.InstanceID {
+	instances := make([]messages.InstanceID, 0, count)
+	for n := range count {
+		instances = append(instances, messages.InstanceID(fmt.Sprintf("i-%s-%s-%d", resource, state, n)))
+	}
+	return instances
+}
+
 // apply is the world right after a plan was carried out: what is launched is on
-// its way, what drains is not capacity any more but still exists.
+// its way, what is taken back comes again, what drains is not capacity any more
+// but still exists, and may be taken back if it was idle.
 func (w *world) apply(plan decide.Plan) *world {
 	next := w.clone()
+	change := func(name messages.ResourceName, with func(*messages.Capacity)) {
+		capacity := next.view.Capacity[name]
+		with(&capacity)
+		next.view.Capacity[name] = capacity
+	}
 	for _, launch := range plan.Launches {
-		capacity := next.view.Capacity[launch.Resource]
-		capacity.Alive += launch.Count
-		capacity.Coming += launch.Count
-		next.view.Capacity[launch.Resource] = capacity
+		change(launch.Resource, func(c *messages.Capacity) {
+			c.Alive += launch.Count
+			c.Coming += launch.Count
+			if c.LaunchLimit > 0 { // what may be tried is tried now
+				if c.LaunchLimit -= launch.Count; c.LaunchLimit == 0 {
+					c.Block, c.BlockedUntil = messages.ClassNoCapacity, w.now.Add(time.Minute)
+				}
+			}
+		})
+	}
+	for _, recall := range plan.Recalls {
+		change(recall.Resource, func(c *messages.Capacity) {
+			c.Coming += len(recall.Instances)
+			c.Recallable = slices.DeleteFunc(c.Recallable, func(id messages.InstanceID) bool {
+				return slices.Contains(recall.Instances, id)
+			})
+		})
 	}
 	for _, drain := range plan.Drains {
-		capacity := next.view.Capacity[drain.Resource]
-		capacity.Idle = slices.DeleteFunc(capacity.Idle, func(instance messages.IdleInstance) bool {
-			return slices.Contains(drain.Instances, instance.Instance)
+		change(drain.Resource, func(c *messages.Capacity) {
+			c.Idle = slices.DeleteFunc(c.Idle, func(instance messages.IdleInstance) bool {
+				goes := slices.Contains(drain.Instances, instance.Instance)
+				if goes {
+					c.Recallable = append(c.Recallable, instance.Instance)
+				}
+				return goes
+			})
+			c.Busy = slices.DeleteFunc(c.Busy, func(id messages.InstanceID) bool { return slices.Contains(drain.Instances, id) })
 		})
-		next.view.Capacity[drain.Resource] = capacity
 	}
 	return next
+}
+
+// noLaunches is the world in which nothing may be launched.
+func (w *world) noLaunches() *world {
+	next := w.clone()
+	for name, capacity := range next.view.Capacity {
+		capacity.Block, capacity.BlockedUntil = messages.ClassQuota, w.now.Add(time.Minute)
+		next.view.Capacity[name] = capacity
+	}
+	return next
+}
+
+// recalled is the number of instances that a plan takes back.
+func recalled(plan decide.Plan) int {
+	total := 0
+	for _, recall := range plan.Recalls {
+		total += len(recall.Instances)
+	}
+	return total
 }
 
 // launched is the number of instances that a plan launches.
@@ -125,7 +179,8 @@ func served(plan decide.Plan) int {
 }
 
 // drawn is a generator of worlds with up to size resource types and queues and
-// up to size of everything countable. All of them have a fresh poll.
+// up to size of everything countable. All of them have a fresh poll, and no
+// resource type wants replacements.
 func drawn(size int) *rapid.Generator[*world] {
 	return rapid.Custom(func(t *rapid.T) *world {
 		w := newWorld()
@@ -134,16 +189,7 @@ func drawn(size int) *rapid.Generator[*world] {
 		for r := range count.Draw(t, "resources") {
 			name := messages.ResourceName(fmt.Sprintf("r%d", r))
 			names = append(names, name)
-			idles := count.Draw(t, "idle")
-			capacity := messages.Capacity{
-				Idle:   idle(name, idles, min(idles, count.Draw(t, "expired"))),
-				Coming: count.Draw(t, "coming"),
-			}
-			capacity.Alive = len(capacity.Idle) + capacity.Coming + count.Draw(t, "busy")
-			if rapid.IntRange(0, 3).Draw(t, "blocked") == 0 {
-				capacity.Block = messages.ClassNoCapacity
-				capacity.BlockedUntil = w.now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "until")) * time.Second)
-			}
+			capacity := drawnCapacity(t, w.now, name, size)
 			w.resource(name, rapid.IntRange(0, 3*size).Draw(t, "max"), capacity)
 			if rapid.IntRange(0, 5).Draw(t, "unknown") == 0 {
 				capacity.Known = false // what else it says is not to be read
@@ -160,4 +206,40 @@ func drawn(size int) *rapid.Generator[*world] {
 		}
 		return w
 	})
+}
+
+func drawnCapacity(t *rapid.T, now time.Time, name messages.ResourceName, size int) messages.Capacity {
+	count := rapid.IntRange(0, size)
+	idles := count.Draw(t, "idle")
+	capacity := messages.Capacity{
+		Idle:   idle(name, idles, min(idles, count.Draw(t, "expired"))),
+		Coming: count.Draw(t, "coming"),
+	}
+	if rapid.Bool().Draw(t, "some are busy") {
+		capacity.Busy = ids(name, "busy", count.Draw(t, "busy"))
+	}
+	if rapid.Bool().Draw(t, "some may be taken back") {
+		capacity.Recallable = ids(name, "back", count.Draw(t, "recallable"))
+	}
+	// What else is alive is on its way out, or nobody knows what it does.
+	capacity.Alive = len(capacity.Idle) + capacity.Coming + len(capacity.Busy) + len(capacity.Recallable) + count.Draw(t, "others")
+	switch rapid.IntRange(0, 5).Draw(t, "refused") {
+	case 0:
+		capacity.Block = messages.ClassNoCapacity
+		capacity.BlockedUntil = now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "until")) * time.Second)
+	case 1:
+		capacity.LaunchLimit = rapid.IntRange(1, 3).Draw(t, "limit")
+	}
+	return capacity
+}
+
+// withExtra wants replacements of some of the resource types of a world.
+func withExtra(t *rapid.T, w *world) *world {
+	next := w.clone()
+	for _, resource := range next.policy.Resources { // in order, so that a failure replays
+		capacity := next.view.Capacity[resource.Name]
+		capacity.Extra = rapid.IntRange(0, 3).Draw(t, "extra")
+		next.view.Capacity[resource.Name] = capacity
+	}
+	return next
 }

@@ -2,6 +2,7 @@ package bootstrap_test
 
 import (
 	"strings"
+	"time"
 
 	"github.com/ebbscale/ebb/adapters/bootstrap"
 )
@@ -52,6 +53,9 @@ func base() bootstrap.Spec {
 		APIServer:    "https://api.example.com",
 		WebServer:    "https://app.example.com",
 		FilesServer:  "https://files.example.com",
+		Autoscaler:   "prod-1",
+		MaxIdle:      5 * time.Minute,
+		Unreachable:  6*time.Hour - time.Nanosecond,
 	}
 }
 

@@ -155,7 +155,7 @@ func TestOnlyRootReadsSecrets(t *testing.T) {
 	}
 	holders := 0
 	must(t, filepath.WalkDir(box.root, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() && strings.Contains(box.read(path), "SECRET") && filepath.Base(path) != "bootstrap.sh" {
+		if err == nil && entry.Type().IsRegular() && strings.Contains(strings.ReplaceAll(box.read(path), "CLEARML_API_SECRET_KEY", ""), "SECRET") {
 			holders++
 			wantMode(t, path, 0o600)
 		}

@@ -94,7 +94,7 @@ func TestEveryCombinationParsesAsBash(t *testing.T) {
 			t.Errorf("the script does not parse: %v", err)
 		}
 	}
-	for _, name := range []string{"lib.sh", "run-agent.sh", "init-shell.sh"} {
+	for _, name := range []string{"lib.sh", "run-agent.sh", "channel.sh", "supervise.sh", "init-shell.sh"} {
 		file, err := os.ReadFile(filepath.Join("assets", name))
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +131,10 @@ func TestHeadAssignsExactly(t *testing.T) {
 			"EBB_INIT_SCRIPT":        c.spec.InitScript,
 			"EBB_AGENT_VERSION":      bootstrap.DefaultAgentVersion,
 			"EBB_IMDS":               bootstrap.DefaultIMDS,
+			"EBB_AUTOSCALER":         "prod-1",
+			"EBB_MAX_IDLE_SECONDS":   "300",
+			// A fraction of a second must not become 0, which means never.
+			"EBB_UNREACHABLE_SECONDS": "21600",
 		} {
 			if got[name] != want {
 				t.Errorf("%s: %s is %q, want %q", c.name, name, got[name], want)

@@ -34,7 +34,8 @@ func TestShellcheck(t *testing.T) {
 			}
 		})
 	}
-	check("assets", "assets/lib.sh", "assets/run-agent.sh", "assets/init-shell.sh")
+	check("assets", "assets/lib.sh", "assets/init-shell.sh")
+	check("runner", "--external-sources", "--check-sourced", "--source-path=assets", "assets/run-agent.sh")
 	plain := base()
 	plain.AuthToken = "token"
 	check("plain", writeScript(t, directory, "plain", plain))

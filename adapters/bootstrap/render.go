@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
+	"encoding/json"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Limit is how many bytes of user data EC2 takes, counted before base64.
@@ -19,8 +23,8 @@ var assets embed.FS
 type Script struct {
 	// Text is the script itself.
 	Text string `json:"-"`
-	// UserData is what EC2 gets, not yet base64: Text, or its gzip (which
-	// cloud-init unpacks) when Text is over [Limit].
+	// UserData is what EC2 gets, not yet base64: the gzip of Text, which
+	// cloud-init unpacks.
 	UserData []byte `json:"-"`
 }
 
@@ -57,9 +61,6 @@ func Render(spec Spec) (Script, error) {
 		return Script{}, fmt.Errorf("render bootstrap script: %w", err)
 	}
 	text := head(spec) + script
-	if len(text) <= Limit {
-		return Script{Text: text, UserData: []byte(text)}, nil
-	}
 	packed, err := compress(text)
 	if err != nil {
 		return Script{}, fmt.Errorf("compress bootstrap script: %w", err)
@@ -93,6 +94,10 @@ func head(spec Spec) string {
 		{"EBB_CPU_ONLY", flag(spec.CPUOnly)},
 		{"EBB_EXCLUDE_BASHRC", flag(spec.ExcludeBashrc)},
 		{"EBB_IMDS", spec.IMDS},
+		{"EBB_AUTOSCALER", spec.Autoscaler},
+		{"EBB_MAX_IDLE_SECONDS", seconds(spec.MaxIdle)},
+		{"EBB_UNREACHABLE_SECONDS", seconds(spec.Unreachable)},
+		{"EBB_HOME_QUERY", homeQuery(spec.Queues[0])},
 		{"EBB_CLEARML_CONF", clearmlConf(spec)},
 		{"EBB_INIT_SCRIPT", spec.InitScript},
 	} {
@@ -106,6 +111,22 @@ func flag(on bool) string {
 		return "1"
 	}
 	return ""
+}
+
+// seconds is d in whole seconds, rounded up so that a short time does not become
+// 0, which means never.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// homeQuery is the request that finds the id of the queue whose metadata is the
+// channel between the autoscaler and the instance.
+func homeQuery(queue string) string {
+	query, err := json.Marshal(map[string]any{"name": "^" + regexp.QuoteMeta(queue) + "$", "only_fields": []string{"id"}})
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return string(query)
 }
 
 // shellQuote is value for the shell, with nothing in it special. Values may span lines.
@@ -137,15 +158,15 @@ func hoconQuote(value string) string {
 }
 
 // body is the part of the script that is the same for every spec: bootstrap.sh
-// with the other files put where it names them, and without most comments, so that
-// an ordinary script stays below [Limit] and readable in EC2's console.
+// with the other files put where it names them, and without most comments, which
+// leaves more of [Limit] to the settings.
 func body() (string, error) {
 	script, err := assets.ReadFile("assets/bootstrap.sh")
 	if err != nil {
 		return "", fmt.Errorf("read bootstrap.sh: %w", err)
 	}
 	text := string(script)
-	for _, name := range []string{"lib.sh", "run-agent.sh", "init-shell.sh", "ebb-agent.service"} {
+	for _, name := range []string{"lib.sh", "run-agent.sh", "channel.sh", "supervise.sh", "agent.py", "init-shell.sh", "ebb-agent.service"} {
 		file, err := assets.ReadFile("assets/" + name)
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", name, err)
@@ -154,7 +175,7 @@ func body() (string, error) {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		if !isComment(strings.TrimLeft(line, "\t")) {
+		if !isComment(strings.TrimLeft(line, "\t ")) {
 			b.WriteString(line)
 		}
 	}

@@ -296,7 +296,7 @@ func TestTermIsPassedOnToTheAgent(t *testing.T) {
 	t.Parallel()
 	box := newSandbox(t, "apt-get", "git", "gcc", "python3")
 	box.set(t, "detached", "")
-	box.set(t, "agent.waits", "")
+	must(t, syscall.Mkfifo(box.path("agent.waits"), 0o600))
 	box.boot(t, full())
 	runner := box.command(t, filepath.Join(box.root, "opt/ebb/run-agent.sh"))
 	var console strings.Builder

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type imds struct {
 	instance atomic.Value // string; what it answers for instance-id
 	refuse   atomic.Int64 // how many more requests get a 503
 	asked    atomic.Int64
+	more     sync.Map // paths and texts
 }
 
 func newIMDS(t *testing.T) *imds {
@@ -44,6 +46,10 @@ func newIMDS(t *testing.T) *imds {
 		case r.URL.Path == "/latest/meta-data/instance-type":
 			_, _ = fmt.Fprint(w, "p5.48xlarge")
 		default:
+			if text, ok := service.more.Load(r.URL.Path); ok {
+				_, _ = fmt.Fprint(w, text)
+				return
+			}
 			http.NotFound(w, r)
 		}
 	}))
@@ -60,7 +66,7 @@ type sandbox struct {
 }
 
 // realTools change nothing outside the paths that they are given.
-var realTools = []string{"bash", "cat", "chmod", "cp", "cut", "env", "grep", "mkdir", "mv", "rm", "sed", "stat", "tail", "touch"}
+var realTools = []string{"bash", "cat", "chmod", "cp", "cut", "date", "env", "flock", "grep", "mkdir", "mv", "rm", "sed", "stat", "tail", "touch"}
 
 // newSandbox makes a machine of a distribution ("apt-get" or "dnf") that has the
 // tools named, beside a base system.
@@ -189,7 +195,7 @@ func (b *sandbox) command(t *testing.T, args ...string) *exec.Cmd {
 	return command
 }
 
-// agentArguments are the agent's arguments after -m clearml_agent.
+// agentArguments are the agent's own arguments, after those of its fence.
 func (b *sandbox) agentArguments() []string {
 	words := strings.Split(strings.TrimSuffix(b.read(b.path("agent.arguments")), "\x00"), "\x00")
 	if len(words) < 2 {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -61,6 +62,17 @@ type Spec struct {
 	ExcludeBashrc bool
 	// IMDS is the base URL of the instance metadata service; [DefaultIMDS] when empty.
 	IMDS string
+
+	// Autoscaler is whose sign of life the instance watches. Empty means that it
+	// watches none and waits for orders for ever.
+	Autoscaler string
+	// MaxIdle is how long the autoscaler lets an instance be idle. One that has
+	// been idle for three times as long, and at least 15 minutes, without a sign of
+	// life of the autoscaler powers itself off; never when it is 0. Whole seconds count.
+	MaxIdle time.Duration
+	// Unreachable is how long an instance without a task waits for a ClearML server
+	// that does not answer before it powers itself off; 0 means for ever. Whole seconds count.
+	Unreachable time.Duration
 }
 
 // Format writes the spec without its secrets, whatever the verb.
@@ -71,6 +83,7 @@ func (s Spec) Format(state fmt.State, _ rune) {
 
 var (
 	agentVersionPattern = regexp.MustCompile(`^[0-9][0-9A-Za-z.+!]*$`)
+	autoscalerPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 	typePattern         = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 )
 
@@ -102,6 +115,12 @@ func (s Spec) validate() error {
 	}
 	if s.InstanceType != "" && !typePattern.MatchString(s.InstanceType) {
 		note("instance type %q is not one: write it as in g4dn.xlarge, or leave it empty to ask the instance", s.InstanceType)
+	}
+	if s.Autoscaler != "" && !autoscalerPattern.MatchString(s.Autoscaler) {
+		note("autoscaler name %q holds more than letters, digits, - and _: rename it", s.Autoscaler)
+	}
+	if s.MaxIdle < 0 || s.Unreachable < 0 {
+		note("max idle is %s and unreachable is %s: neither can be below 0, and 0 means for ever", s.MaxIdle, s.Unreachable)
 	}
 	if !agentVersionPattern.MatchString(s.AgentVersion) {
 		note("agent version %q is not one: write it as in %s", s.AgentVersion, DefaultAgentVersion)

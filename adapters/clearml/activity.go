@@ -98,8 +98,10 @@ func (c *Client) Activity(
 	}
 	activity := make([]messages.WorkerActivity, len(workers))
 	for i, worker := range workers {
-		activity[i] = messages.WorkerActivity{
-			Worker: worker, Running: known[ending(worker)].running, LastEnd: known[ending(worker)].lastEnd,
+		about := known[ending(worker)]
+		activity[i] = messages.WorkerActivity{Worker: worker, Running: about.running, LastEnd: about.lastEnd}
+		if about.running != "" {
+			activity[i].Beat = about.updated
 		}
 	}
 	return activity, nil

@@ -74,7 +74,7 @@ func TestActivity(t *testing.T) {
 		want messages.WorkerActivity
 	}{
 		"nothing":   {nil, messages.WorkerActivity{}},
-		"running":   {[]map[string]any{row("t", "in_progress", w1, "08:00:00.000Z", "")}, messages.WorkerActivity{Running: "t"}},
+		"running":   {[]map[string]any{row("t", "in_progress", w1, "08:00:00.000Z", "")}, messages.WorkerActivity{Running: "t", Beat: at("2026-11-23T08:00:00Z")}},
 		"completed": {[]map[string]any{row("t", "completed", w1, "09:30:00.000Z", "09:29:59.999Z")}, messages.WorkerActivity{LastEnd: at("2026-11-23T09:29:59.999Z")}},
 		"published later": {
 			[]map[string]any{row("t", "published", w1, "09:50:00.000Z", "09:20:00.000Z")},
@@ -89,7 +89,7 @@ func TestActivity(t *testing.T) {
 			messages.WorkerActivity{LastEnd: at("2026-11-23T09:30:00Z")},
 		},
 		"runs again, its first end is another's": {
-			[]map[string]any{row("t", "in_progress", w1, "09:30:00.000Z", "09:10:00.000Z")}, messages.WorkerActivity{Running: "t"},
+			[]map[string]any{row("t", "in_progress", w1, "09:30:00.000Z", "09:10:00.000Z")}, messages.WorkerActivity{Running: "t", Beat: at("2026-11-23T09:30:00Z")},
 		},
 		"ended and waits again": {
 			[]map[string]any{row("t", "queued", w1, "09:30:00.000Z", "09:10:00.000Z")},
@@ -103,7 +103,7 @@ func TestActivity(t *testing.T) {
 				row("t3", "stopped", w1, "09:20:00.000Z", ""), row("t4", "in_progress", w1, "09:41:00.000Z", ""),
 				row("t5", "in_progress", w1, "09:45:00.000Z", ""), row("t6", "in_progress", w1, "09:43:00.000Z", ""),
 			},
-			messages.WorkerActivity{Running: "t5", LastEnd: at("2026-11-23T09:40:00Z")},
+			messages.WorkerActivity{Running: "t5", Beat: at("2026-11-23T09:45:00Z"), LastEnd: at("2026-11-23T09:40:00Z")},
 		},
 		"others' and nobody's": {
 			[]map[string]any{
@@ -114,7 +114,7 @@ func TestActivity(t *testing.T) {
 		},
 		"launched under another prefix and name": {
 			[]map[string]any{row("t1", "in_progress", "old:b:u:i-1", "09:10:00.000Z", "")},
-			messages.WorkerActivity{Running: "t1"},
+			messages.WorkerActivity{Running: "t1", Beat: at("2026-11-23T09:10:00Z")},
 		},
 	} {
 		for _, ignore := range []bool{false, true} {
@@ -182,7 +182,7 @@ func TestActivityOfManyWorkersAndTasks(t *testing.T) {
 			want[i].LastEnd = at("2026-11-23T" + end)
 		}
 		if i%2 == 0 {
-			want[i].Running = messages.TaskID(fmt.Sprintf("r%d", i))
+			want[i].Running, want[i].Beat = messages.TaskID(fmt.Sprintf("r%d", i)), at("2026-11-23T08:00:00Z")
 			rows = append(rows, row(string(want[i].Running), "in_progress", ask[i], "08:00:00.000Z", ""))
 		}
 	}

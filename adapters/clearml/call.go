@@ -39,13 +39,18 @@ type reply[T checked] struct {
 // call sends a request with a token, and again when that may help. A token that
 // the server no longer takes is replaced once.
 func call[T checked](ctx context.Context, c *Client, action string, request any) (reply[T], error) {
+	return callUpTo[T](ctx, c, action, request, c.attempts)
+}
+
+// callUpTo is call with a number of attempts of its own.
+func callUpTo[T checked](ctx context.Context, c *Client, action string, request any, attempts int) (reply[T], error) {
 	var none reply[T]
 	body, err := json.Marshal(request)
 	if err != nil {
 		return none, fmt.Errorf("write request of %s: %w", action, err)
 	}
 	renewed := false
-	return retry(ctx, c, action, c.attempts, func() (reply[T], *trouble, error) {
+	return retry(ctx, c, action, attempts, func() (reply[T], *trouble, error) {
 		for {
 			held, err := c.authorize(ctx)
 			if err != nil {

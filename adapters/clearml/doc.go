@@ -1,5 +1,5 @@
 // Package clearml asks a ClearML API server about queues, workers and tasks. It
-// is the adapter behind the actors' ClearML port.
+// is the adapter behind the actors' ports ClearML, Signals and Tasks.
 //
 // What it promises:
 //
@@ -15,6 +15,8 @@
 //     log line or URL holds a key, a secret or a token.
 //   - Calls that fail by overload, by a 5xx or by the network are sent again with
 //     full-jitter backoff, while the context lives. All calls may be repeated.
+//     A task is put back only after a look at it right before, also when sent
+//     again.
 //
 // The server's clock is read from the Date header of its answers, which has a
 // resolution of one second.

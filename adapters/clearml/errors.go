@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,10 +24,14 @@ const (
 
 // Subcodes of ClearML's errors that change what the HTTP status says.
 const (
-	subcodeTaskID   = 101
-	subcodeQueueID  = 701
-	subcodeUnique   = 801
-	subcodeWorkerID = 1001
+	subcodeTaskID        = 101
+	subcodeTaskStatus    = 110
+	subcodeStatusRace    = 121
+	subcodeTaskNotFound  = 130
+	subcodeQueueID       = 701
+	subcodeAlreadyQueued = 706
+	subcodeUnique        = 801
+	subcodeWorkerID      = 1001
 )
 
 // Codes of failures that have no HTTP error.
@@ -39,6 +44,7 @@ const (
 	codeShape    = "unexpected_answer"
 	codeTooLarge = "answer_too_large"
 	codeRequest  = "bad_request"
+	codeNoQueue  = "no_such_queue"
 )
 
 // classOf is the table of HTTP statuses and ClearML's subcodes.
@@ -192,6 +198,13 @@ func cutTrouble(format string, arguments ...any) *trouble {
 	t := shapeTrouble(format, arguments...)
 	t.failure.Class, t.failure.Code, t.retry = messages.ClassTransient, codeCut, true
 	return t
+}
+
+// refusedWith says whether the server answered 400 with one of the subcodes.
+func refusedWith(err error, subcodes ...int) bool {
+	var refusal *callError
+	return errors.As(err, &refusal) && refusal.trouble.status == http.StatusBadRequest &&
+		slices.Contains(subcodes, refusal.trouble.subcode)
 }
 
 // invalid is a question that is not worth asking.

@@ -85,9 +85,12 @@ func TestFastDecoder(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(wrapped(`{"workers": [{"id": "a", "task": {"id": "t", "name": "\u00e9"}, "register_time": "2026-11-23T09:45:06.746228+00:00"}, {"ID": 1}]}`)))
 	f.Add([]byte(wrapped(`{"queues": [{"id": "1", "name": "q", "tags": ["t", null], "entries": [{"task": "x", "added": "2026-11-23 09:45:06"}, {}], "metadata": {"k": {"v": [1, -0.5e1]}}}], "scroll_id": null}`)))
+	f.Add([]byte(wrapped(`{"tasks": [{"id": "t", "name": null, "status": "queued", "execution": {"queue": "q"}, "execution": null, "last_update": "2026-11-23T09:45:06+01:00"}]}`)))
+	f.Add([]byte(wrapped(`{"queues": [{"metadata": {"a": {"value": "x", "VALUE": 1}, "a": {}}, "metadata": [], "metadata": {"\ud83d": {"value": "\u00e9"}}}]}`)))
 	f.Add([]byte(`{"meta": null, "data": {"queues": null, "workers": null}, "data": 1}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		agree[workersData](t, payload)
 		agree[queuesData](t, payload)
+		agree[statesData](t, payload)
 	})
 }

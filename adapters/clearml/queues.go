@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -42,10 +41,11 @@ type queuesData struct {
 }
 
 type queueRow struct {
-	ID      string     `json:"id"`
-	Name    string     `json:"name"`
-	Tags    []string   `json:"tags"`
-	Entries []entryRow `json:"entries"`
+	ID       string     `json:"id"`
+	Name     string     `json:"name"`
+	Tags     []string   `json:"tags"`
+	Entries  []entryRow `json:"entries"`
+	Metadata metadata   `json:"metadata"`
 }
 
 type entryRow struct {
@@ -169,7 +169,9 @@ func mayBeClipped(length, asked int) bool {
 }
 
 func queueState(row *queueRow) messages.QueueState {
-	state := messages.QueueState{Name: messages.QueueName(row.Name), ID: row.ID, Tags: row.Tags}
+	state := messages.QueueState{
+		Name: messages.QueueName(row.Name), ID: row.ID, Tags: row.Tags, Metadata: row.Metadata,
+	}
 	if len(row.Entries) > 0 {
 		state.Entries = make([]messages.QueueEntry, len(row.Entries))
 	}
@@ -236,8 +238,7 @@ func (c *Client) createQueue(ctx context.Context, name messages.QueueName) error
 		return invalid("the name begins or ends with white space: correct it in the configuration")
 	}
 	_, err := call[createData](ctx, c, "queues.create", createRequest{Name: string(name)})
-	var refusal *callError
-	if errors.As(err, &refusal) && refusal.trouble.status == http.StatusBadRequest && refusal.trouble.subcode == subcodeUnique {
+	if refusedWith(err, subcodeUnique) {
 		return nil
 	}
 	return err

@@ -116,6 +116,10 @@ func newStub(t *testing.T) *stub {
 	s.on("workers.get_all", ok(`{"workers": []}`))
 	s.on("tasks.get_all", ok(`{"tasks": []}`))
 	s.on("queues.create", ok(`{"id": "0123"}`))
+	s.on("queues.update", ok(`{"updated": 1, "fields": {}}`))
+	s.on("queues.add_or_update_metadata", ok(`{"updated": 1}`))
+	s.on("queues.delete_metadata", ok(`{"updated": 1}`))
+	s.on("tasks.enqueue", ok(`{"queued": 1, "updated": 1, "fields": {}}`))
 	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.server.Close)
 	return s
@@ -311,8 +315,18 @@ func respond(status int, body []byte) *http.Response {
 	}
 }
 
-var _ interface {
-	Observe(ctx context.Context, query messages.ClearMLQuery) (messages.ClearMLSnapshot, error)
-	CreateQueues(ctx context.Context, names []messages.QueueName) error
-	Activity(ctx context.Context, since time.Time, workers []messages.WorkerID) ([]messages.WorkerActivity, error)
-} = (*clearml.Client)(nil)
+var (
+	_ interface {
+		Observe(ctx context.Context, query messages.ClearMLQuery) (messages.ClearMLSnapshot, error)
+		CreateQueues(ctx context.Context, names []messages.QueueName) error
+		Activity(ctx context.Context, since time.Time, workers []messages.WorkerID) ([]messages.WorkerActivity, error)
+	} = (*clearml.Client)(nil)
+	_ interface {
+		Signal(ctx context.Context, signal messages.Signal) error
+		SetTag(ctx context.Context, queueID, tag string, on bool) error
+	} = (*clearml.Client)(nil)
+	_ interface {
+		Unfinished(ctx context.Context) ([]messages.TaskState, error)
+		Requeue(ctx context.Context, request messages.Requeue) (messages.RequeueOutcome, error)
+	} = (*clearml.Client)(nil)
+)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/rs/zerolog"
@@ -20,6 +21,7 @@ type API interface {
 	RunInstances(context.Context, *awsec2.RunInstancesInput, ...func(*awsec2.Options)) (*awsec2.RunInstancesOutput, error)
 	TerminateInstances(context.Context, *awsec2.TerminateInstancesInput, ...func(*awsec2.Options)) (*awsec2.TerminateInstancesOutput, error)
 	DescribeInstances(context.Context, *awsec2.DescribeInstancesInput, ...func(*awsec2.Options)) (*awsec2.DescribeInstancesOutput, error)
+	DescribeSpotInstanceRequests(context.Context, *awsec2.DescribeSpotInstanceRequestsInput, ...func(*awsec2.Options)) (*awsec2.DescribeSpotInstanceRequestsOutput, error)
 	GetConsoleOutput(context.Context, *awsec2.GetConsoleOutputInput, ...func(*awsec2.Options)) (*awsec2.GetConsoleOutputOutput, error)
 }
 
@@ -38,13 +40,16 @@ type Config struct {
 	Log zerolog.Logger
 }
 
-// Adapter is EC2 as seen by one autoscaler. It keeps no state and may be used
-// by many goroutines.
+// Adapter is EC2 as seen by one autoscaler. It keeps no state but what it has
+// logged, and may be used by many goroutines.
 type Adapter struct {
 	autoscaler string
 	client     API
 	plans      map[messages.ResourceName]launchPlan
 	log        zerolog.Logger
+	// noticeTrouble is the messages.FailureClass of the last reading of the spot
+	// requests, empty when it went well.
+	noticeTrouble atomic.Value
 }
 
 // New checks the configuration, all of it, and makes an adapter. It calls

@@ -16,7 +16,7 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 
 	many := make(map[string]string)
-	for i := range 47 {
+	for i := range 46 {
 		many[strings.Repeat("k", i+1)] = "v"
 	}
 	extra := func(key string, value any) ec2.Template {
@@ -35,11 +35,12 @@ func TestNewRefuses(t *testing.T) {
 		{"price word", ec2.Template{AMI: "a", SpotMaxPrice: "cheap"}, `spot price "cheap"`},
 		{"price NaN", ec2.Template{AMI: "a", SpotMaxPrice: "NaN"}, `spot price "NaN"`},
 		{"price 0", ec2.Template{AMI: "a", SpotMaxPrice: "0"}, `spot price "0"`},
+		{"queue name", ec2.Template{AMI: "a", Home: messages.QueueName(strings.Repeat("ö", 257))}, "has 257 characters: at most 256 fit into the tag ebb:queue"},
 		{"no device", ec2.Template{AMI: "a", Volumes: []ec2.Volume{{SizeGB: 1}}}, "volume 1: no device name"},
 		{"no size", ec2.Template{AMI: "a", Volumes: []ec2.Volume{{Device: "/dev/sda1"}}}, "neither a size nor a snapshot"},
 		{"negative", ec2.Template{AMI: "a", Volumes: []ec2.Volume{{Device: "/dev/sda1", SizeGB: 1, IOPS: -1}}}, "IOPS -1"},
 		{"huge", ec2.Template{AMI: "a", Volumes: []ec2.Volume{{Device: "/dev/sda1", SizeGB: 1 << 33}}}, "size 8589934592"},
-		{"tag count", ec2.Template{AMI: "a", Tags: many}, "47 tags: EC2 allows 50 and 4 are needed"},
+		{"tag count", ec2.Template{AMI: "a", Tags: many}, "46 tags: EC2 allows 50 and 5 are needed"},
 		{"tag aws:", ec2.Template{AMI: "a", Tags: map[string]string{"AWS:x": ""}}, "belong to AWS"},
 		{"tag key", ec2.Template{AMI: "a", Tags: map[string]string{strings.Repeat("k", 129): ""}}, "longer than 128"},
 		{"tag value", ec2.Template{AMI: "a", Tags: map[string]string{"k": strings.Repeat("v", 257)}}, "longer than 256"},

@@ -14,6 +14,8 @@
 //
 // List is complete or an error. An instance that it cannot make sense of is an
 // error as well: a listing that quietly leaves one out would free its budget.
+// What EC2 announces of spot instances comes from a second call, whose failure
+// costs the announcements and not the listing.
 //
 // # Failures
 //
@@ -29,6 +31,7 @@
 // # Tags
 //
 // Instances, volumes, network interfaces and spot requests get [TagAutoscaler],
-// [TagResource], [TagIntent], a Name and the user's tags. The first three always
-// win over tags from the configuration.
+// [TagResource], [TagIntent], [TagQueue] where there is a home queue, a Name and
+// the user's tags. Those that begin with ebb: always win over tags from the
+// configuration.
 package ec2

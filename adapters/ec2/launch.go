@@ -52,6 +52,7 @@ func (a *Adapter) Launch(ctx context.Context, request messages.LaunchRequest) ([
 		// What was asked for is known for sure; tags in the answer are not
 		// waited for.
 		instance.Resource, instance.Launch, instance.Token = request.Resource, request.Launch, request.Token
+		instance.Home = a.plans[request.Resource].template.Home
 		launched = append(launched, instance)
 	}
 	if len(launched) == 0 {

@@ -24,7 +24,8 @@ func TestLaunchWire(t *testing.T) {
 	keep := false
 	everything := ec2.Template{
 		AMI: "ami-1", KeyPair: "ops", SecurityGroups: []string{"sg-2", "sg-1"},
-		Tags:        map[string]string{"team": "vision", "Name": "chosen by the user", ec2.TagIntent: "forged"},
+		Tags:        map[string]string{"team": "vision", "Name": "chosen by the user", ec2.TagIntent: "forged", ec2.TagQueue: "forged"},
+		Home:        "training",
 		ProfileName: "worker", Monitoring: true, UserData: []byte("#!/bin/sh\necho hello\n"), DockerMode: true, SpotMaxPrice: "0.35",
 		Volumes: []ec2.Volume{
 			{Device: "/dev/sda1", SizeGB: 200, Type: "gp3", IOPS: 6000, Throughput: 250, Encrypted: true},
@@ -60,7 +61,7 @@ func TestLaunchWire(t *testing.T) {
 		template ec2.Template
 		offering messages.Offering
 	}{
-		{"plain", ec2.Template{AMI: "ami-1"}, messages.Offering{Market: messages.OnDemand, InstanceType: "t3.micro"}},
+		{"plain", ec2.Template{AMI: "ami-1", Tags: map[string]string{ec2.TagQueue: "forged"}}, messages.Offering{Market: messages.OnDemand, InstanceType: "t3.micro"}},
 		{"subnet_wins_over_zone", ec2.Template{AMI: "ami-1"}, request().Offering},
 		{"spot_with_everything", everything, spot},
 		{"extra_on_spot", withExtra, spot},
@@ -92,12 +93,12 @@ func TestLaunchAnswer(t *testing.T) {
 	t.Parallel()
 
 	s := newServer(t, answer(http.StatusOK, launched))
-	got, err := adapter(t, client(t, s.URL), ec2.Template{AMI: "ami-1"}).Launch(t.Context(), request())
+	got, err := adapter(t, client(t, s.URL), ec2.Template{AMI: "ami-1", Home: "training"}).Launch(t.Context(), request())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := messages.Instance{
-		ID: "i-0a1", Resource: "gpu", Launch: "gpu-7", Token: "ebb-gpu-7", State: messages.StatePending,
+		ID: "i-0a1", Resource: "gpu", Launch: "gpu-7", Token: "ebb-gpu-7", Home: "training", State: messages.StatePending,
 		Offering:   request().Offering,
 		LaunchedAt: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
 	}

@@ -21,6 +21,10 @@ const pageSize = 1000
 // terminated ones for about an hour. All pages, or an error. An instance
 // launched seconds ago may be missing. An instance whose resource tag was taken
 // off has an empty Resource.
+//
+// Notice is set for the spot instances that EC2 has announced to take back; that
+// is a second call, made when there are alive spot instances. When it fails, the
+// listing is complete without notices: an empty Notice never takes one back.
 func (a *Adapter) List(ctx context.Context) ([]messages.Instance, error) {
 	const what = "list instances"
 	input := &awsec2.DescribeInstancesInput{
@@ -52,6 +56,7 @@ func (a *Adapter) List(ctx context.Context) ([]messages.Instance, error) {
 		next := aws.ToString(output.NextToken)
 		if next == "" {
 			a.log.Debug().Int("instances", len(list)).Int("pages", pages).Msg("called DescribeInstances")
+			a.note(ctx, list)
 			return list, nil
 		}
 		if next == aws.ToString(input.NextToken) {
@@ -112,7 +117,8 @@ func toInstance(raw *types.Instance) (messages.Instance, error) {
 	}
 	resource, _ := tagValue(raw.Tags, TagResource)
 	launch, _ := tagValue(raw.Tags, TagIntent)
-	instance.Resource, instance.Launch = messages.ResourceName(resource), messages.LaunchID(launch)
+	home, _ := tagValue(raw.Tags, TagQueue)
+	instance.Resource, instance.Launch, instance.Home = messages.ResourceName(resource), messages.LaunchID(launch), messages.QueueName(home)
 	return instance, nil
 }
 

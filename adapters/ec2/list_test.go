@@ -21,6 +21,7 @@ func described(id string) types.Instance {
 		State: &types.InstanceState{Name: types.InstanceStateNameRunning}, ClientToken: aws.String("ebb-gpu-7"),
 		Placement: &types.Placement{AvailabilityZone: aws.String("us-east-1a")}, SubnetId: aws.String("subnet-0a"),
 		Tags: []types.Tag{
+			{Key: aws.String(ec2.TagQueue), Value: aws.String("training")},
 			{Key: aws.String(ec2.TagIntent), Value: aws.String("gpu-7")},
 			{Key: aws.String(ec2.TagResource), Value: aws.String("gpu")},
 			{Key: aws.String(ec2.TagAutoscaler), Value: aws.String("prod")},
@@ -63,7 +64,7 @@ func TestList(t *testing.T) {
 	spot.State.Name = types.InstanceStateNameTerminated
 	spot.StateReason = &types.StateReason{Code: aws.String("Server.SpotInstanceTermination")}
 	spot.SubnetId, spot.Placement, spot.ClientToken = nil, nil, nil
-	spot.Tags = spot.Tags[2:]
+	spot.Tags = spot.Tags[3:]
 	newer := described("i-1")
 	newer.State = &types.InstanceState{Name: types.InstanceStateNameShuttingDown}
 
@@ -75,7 +76,7 @@ func TestList(t *testing.T) {
 	want := []messages.Instance{
 		{
 			ID: "i-1", Resource: "gpu", Launch: "gpu-7", Token: "ebb-gpu-7", State: messages.StateShuttingDown, LaunchedAt: at,
-			Offering: request().Offering,
+			Offering: request().Offering, Home: "training",
 		},
 		{
 			ID: "i-2", State: messages.StateTerminated, LaunchedAt: at, StateReason: "Server.SpotInstanceTermination",
@@ -114,8 +115,8 @@ func TestListIsCompleteOrAnError(t *testing.T) {
 		"state":       {func(i *types.Instance) { i.State.Name = "napping" }, `i-2: its state "napping" is not known`},
 		"type":        {func(i *types.Instance) { i.InstanceType = "" }, "i-2 has no type"},
 		"launch time": {func(i *types.Instance) { i.LaunchTime = nil }, "i-2 has no launch time"},
-		"no owner":    {func(i *types.Instance) { i.Tags = i.Tags[:2] }, `i-2 belongs to ""`},
-		"foreign":     {func(i *types.Instance) { i.Tags[2].Value = aws.String("other") }, `i-2 belongs to "other"`},
+		"no owner":    {func(i *types.Instance) { i.Tags = i.Tags[:3] }, `i-2 belongs to ""`},
+		"foreign":     {func(i *types.Instance) { i.Tags[3].Value = aws.String("other") }, `i-2 belongs to "other"`},
 	} {
 		bad := described("i-2")
 		c.spoil(&bad)

@@ -161,6 +161,7 @@ type stub struct {
 	describe  func(*awsec2.DescribeInstancesInput) (*awsec2.DescribeInstancesOutput, error)
 	console   func(*awsec2.GetConsoleOutputInput) (*awsec2.GetConsoleOutputOutput, error)
 	run       func(*awsec2.RunInstancesInput) (*awsec2.RunInstancesOutput, error)
+	spots     func(*awsec2.DescribeSpotInstanceRequestsInput) (*awsec2.DescribeSpotInstanceRequestsOutput, error)
 }
 
 func (s stub) TerminateInstances(_ context.Context, in *awsec2.TerminateInstancesInput, _ ...func(*awsec2.Options)) (*awsec2.TerminateInstancesOutput, error) {
@@ -173,6 +174,10 @@ func (s stub) DescribeInstances(_ context.Context, in *awsec2.DescribeInstancesI
 
 func (s stub) GetConsoleOutput(_ context.Context, in *awsec2.GetConsoleOutputInput, _ ...func(*awsec2.Options)) (*awsec2.GetConsoleOutputOutput, error) {
 	return s.console(in)
+}
+
+func (s stub) DescribeSpotInstanceRequests(_ context.Context, in *awsec2.DescribeSpotInstanceRequestsInput, _ ...func(*awsec2.Options)) (*awsec2.DescribeSpotInstanceRequestsOutput, error) {
+	return s.spots(in)
 }
 
 func (s stub) RunInstances(_ context.Context, in *awsec2.RunInstancesInput, _ ...func(*awsec2.Options)) (*awsec2.RunInstancesOutput, error) {

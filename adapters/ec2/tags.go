@@ -21,6 +21,9 @@ const (
 	TagResource = "ebb:resource"
 	// TagIntent is the launch id, the name of the intent in the launch ledger.
 	TagIntent = "ebb:intent"
+	// TagQueue is the home queue: the one whose metadata the supervisor on the
+	// instance listens on.
+	TagQueue = "ebb:queue"
 )
 
 const (
@@ -29,17 +32,21 @@ const (
 	tagKeyMax   = 128
 	tagValueMax = 256
 	tagCountMax = 50
-	// ownedTags is how many tags may come on top of the user's: three by which
-	// instances are found, and a Name.
+	// ownedTags is how many tags come on top of the user's: three by which
+	// instances are found, and the home queue; besides, a Name if they have none.
 	ownedTags = 4
 )
 
 // checkTags returns what EC2 would refuse in the user's tags, a sentence each.
 func checkTags(where string, tags map[string]string) []error {
 	var problems []error
-	if len(tags) > tagCountMax-ownedTags {
+	needed := ownedTags
+	if _, named := tags[tagName]; !named {
+		needed++
+	}
+	if len(tags) > tagCountMax-needed {
 		problems = append(problems, fmt.Errorf("%s: %d tags: EC2 allows %d and %d are needed to find the instance again, so at most %d",
-			where, len(tags), tagCountMax, ownedTags, tagCountMax-ownedTags))
+			where, len(tags), tagCountMax, needed, tagCountMax-needed))
 	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		switch value := tags[key]; {
@@ -79,6 +86,10 @@ func (p *launchPlan) tagSpecifications(launch messages.LaunchID, spot bool) []ty
 		tags[TagAutoscaler] = p.autoscaler
 		tags[TagResource] = string(p.resource)
 		tags[TagIntent] = string(launch)
+		delete(tags, TagQueue)
+		if p.template.Home != "" {
+			tags[TagQueue] = string(p.template.Home)
+		}
 		specifications = append(specifications, types.TagSpecification{ResourceType: kind, Tags: sortedTags(tags)})
 	}
 	return specifications

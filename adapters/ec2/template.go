@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -32,6 +33,11 @@ type Template struct {
 	KeyPair string
 	// SecurityGroups are ids (sg-…); empty for the default of the VPC.
 	SecurityGroups []string
+	// Home is the queue whose metadata the supervisor on an instance listens on,
+	// the first of the queues that its agent pulls from. It goes on the instance
+	// as tag [TagQueue], so at most 256 characters; empty for instances without a
+	// supervisor.
+	Home messages.QueueName
 	// Tags go on instance, volumes, network interface and spot request.
 	Tags map[string]string
 	// Volumes are the disks that differ from those of the image.
@@ -132,6 +138,9 @@ func (t Template) check(where string, name messages.ResourceName) []error {
 	}
 	if len(name) > tagValueMax {
 		add("the name has %d bytes: at most %d fit into a tag", len(name), tagValueMax)
+	}
+	if characters := utf8.RuneCountInString(string(t.Home)); characters > tagValueMax {
+		add("the queue name %.20q… has %d characters: at most %d fit into the tag %s, rename the queue", string(t.Home), characters, tagValueMax, TagQueue)
 	}
 	for _, group := range t.SecurityGroups {
 		if !strings.HasPrefix(group, "sg-") {

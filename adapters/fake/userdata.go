@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Boot is what the assignments in an instance's user data tell it to be.
@@ -19,6 +21,15 @@ type Boot struct {
 	AccessKey  string
 	SecretKey  string
 	Token      string
+	// Autoscaler is who launched the instance; empty in user data that knows no
+	// supervisor. The times are then zero.
+	Autoscaler string
+	// MaxIdle is a third of the time after which the instance ends itself when it
+	// is idle and its autoscaler dead; 0: never.
+	MaxIdle time.Duration
+	// Unreachable is how long ClearML may be away before an idle instance ends
+	// itself; 0: never.
+	Unreachable time.Duration
 }
 
 // maxScript bounds an unpacked script, in bytes.
@@ -39,7 +50,15 @@ func ReadUserData(raw []byte) (Boot, error) {
 	b := Boot{
 		WorkerName: vars["EBB_WORKER_NAME"], APIHost: vars["CLEARML_API_HOST"], WebHost: vars["CLEARML_WEB_HOST"],
 		FilesHost: vars["CLEARML_FILES_HOST"], AccessKey: vars["CLEARML_API_ACCESS_KEY"], SecretKey: vars["CLEARML_API_SECRET_KEY"],
-		Token: vars["CLEARML_AUTH_TOKEN"],
+		Token: vars["CLEARML_AUTH_TOKEN"], Autoscaler: vars["EBB_AUTOSCALER"],
+	}
+	if b.Autoscaler != "" {
+		if b.MaxIdle, err = seconds(vars, "EBB_MAX_IDLE_SECONDS"); err != nil {
+			return Boot{}, err
+		}
+		if b.Unreachable, err = seconds(vars, "EBB_UNREACHABLE_SECONDS"); err != nil {
+			return Boot{}, err
+		}
 	}
 	for line := range strings.Lines(vars["EBB_QUEUES"]) {
 		if name := strings.TrimRight(line, "\r\n"); name != "" {
@@ -54,6 +73,19 @@ func ReadUserData(raw []byte) (Boot, error) {
 		}
 	}
 	return b, nil
+}
+
+// seconds reads a whole number of seconds; what is not assigned is none.
+func seconds(vars map[string]string, name string) (time.Duration, error) {
+	text := vars[name]
+	if text == "" {
+		return 0, nil
+	}
+	count, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("read user data: %s is %q, want a whole number of seconds", name, text)
+	}
+	return time.Duration(count) * time.Second, nil
 }
 
 func unpack(raw []byte) (string, error) {
@@ -104,7 +136,7 @@ func assignments(script string) (map[string]string, error) {
 
 func wanted(name string) bool {
 	switch name {
-	case "EBB_WORKER_NAME", "EBB_QUEUES", "CLEARML_API_HOST", "CLEARML_WEB_HOST", "CLEARML_FILES_HOST",
+	case "EBB_AUTOSCALER", "EBB_MAX_IDLE_SECONDS", "EBB_UNREACHABLE_SECONDS", "EBB_WORKER_NAME", "EBB_QUEUES", "CLEARML_API_HOST", "CLEARML_WEB_HOST", "CLEARML_FILES_HOST",
 		"CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH_TOKEN":
 		return true
 	default:

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ebbscale/ebb/adapters/fake"
 )
@@ -58,6 +59,21 @@ func TestReadUserData(t *testing.T) {
 	}
 }
 
+func TestReadUserDataOfASupervisor(t *testing.T) {
+	t.Parallel()
+	head := goodHead + "\nEBB_AUTOSCALER='prod'\n"
+	for times, want := range map[string]fake.Boot{
+		"": {},
+		"EBB_MAX_IDLE_SECONDS='300'\nEBB_UNREACHABLE_SECONDS='21600'": {MaxIdle: 5 * time.Minute, Unreachable: 6 * time.Hour},
+		"EBB_MAX_IDLE_SECONDS='0'\nEBB_UNREACHABLE_SECONDS=''":        {},
+	} {
+		got, err := fake.ReadUserData([]byte(script(head + times)))
+		if err != nil || got.Autoscaler != "prod" || got.MaxIdle != want.MaxIdle || got.Unreachable != want.Unreachable {
+			t.Errorf("%q: read %+v, %v", times, got, err)
+		}
+	}
+}
+
 func TestReadUserDataRefusals(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
@@ -66,6 +82,8 @@ func TestReadUserDataRefusals(t *testing.T) {
 		"no host":       {script("EBB_WORKER_NAME='a'\nEBB_QUEUES='b'\nCLEARML_API_HOST=''"), "CLEARML_API_HOST"},
 		"double quotes": {script(`EBB_QUEUES="a"`), "not single-quoted"},
 		"open quote":    {"EBB_WORKER_NAME='p:r:t", "not closed"},
+		"no number":     {script(goodHead + "\nEBB_AUTOSCALER='a'\nEBB_MAX_IDLE_SECONDS='5m'"), "EBB_MAX_IDLE_SECONDS is \"5m\""},
+		"negative":      {script(goodHead + "\nEBB_AUTOSCALER='a'\nEBB_UNREACHABLE_SECONDS='-1'"), "EBB_UNREACHABLE_SECONDS"},
 		"broken gzip":   {"\x1f\x8bnonsense", "unpack"},
 	} {
 		_, err := fake.ReadUserData([]byte(c.text))

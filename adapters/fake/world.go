@@ -17,6 +17,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeagent"
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/adapters/fake/fakeimds"
+	"github.com/ebbscale/ebb/messages"
 )
 
 // Clock is the time the world lives in.
@@ -43,11 +44,14 @@ type WorldConfig struct {
 	EC2     *fakeec2.Cloud
 	Seed    uint64           // of the draws below; every instance has its own, by its id
 	Install fakeec2.Dist     // running until the agent starts; zero: DefaultInstall
-	Faults  []Share          // what goes wrong with agents, drawn once per instance
+	Faults  []Share          // what goes wrong with agents and supervisors, drawn once per instance
 	Agent   fakeagent.Timing // zero: as recorded
-	Client  *http.Client     // how agents reach their ClearML server
-	Go      func(func())     // see fakeagent.Config.Go
-	Log     zerolog.Logger
+	Client  *http.Client     // how agents and supervisors reach their ClearML server
+	// API is how the agent and the supervisor of an instance call their ClearML
+	// server, one for each; nil: over HTTP, through Client.
+	API func(fakeec2.Instance) fakeagent.API
+	Go  func(func()) // see fakeagent.Config.Go
+	Log zerolog.Logger
 	// StayUp leaves an instance running when its agent crashed. Otherwise the
 	// bootstrap powers it off, whatever the agent ended with.
 	StayUp bool
@@ -92,7 +96,11 @@ func NewWorld(ctx context.Context, cfg WorldConfig) (*World, error) {
 		if cfg.Start != nil {
 			return cfg.Start(i, b, done)
 		}
-		return fakeagent.Start(ctx, w.agentConfig(i, b, fault, done))
+		agent := w.agentConfig(i, b, fault, done)
+		if b.Autoscaler == "" {
+			return fakeagent.Start(ctx, agent)
+		}
+		return fakeagent.Supervise(ctx, w.supervisorConfig(i, b, agent))
 	}
 	cfg.EC2.Watch(w.follow)
 	return w, nil
@@ -188,7 +196,7 @@ func WorkerID(i fakeec2.Instance, b Boot) string {
 // agentConfig is the agent that an instance's user data asks for.
 func (w *World) agentConfig(i fakeec2.Instance, b Boot, fault fakeagent.Fault, done func()) fakeagent.Config {
 	return fakeagent.Config{
-		APIHost: b.APIHost, AccessKey: b.AccessKey, SecretKey: b.SecretKey, Token: b.Token, WorkerID: WorkerID(i, b),
+		API: w.api(i), APIHost: b.APIHost, AccessKey: b.AccessKey, SecretKey: b.SecretKey, Token: b.Token, WorkerID: WorkerID(i, b),
 		Hostname: "ip-" + strings.ReplaceAll(i.PrivateIP, ".", "-"), Queues: b.Queues, Timing: w.cfg.Agent, Clock: w.cfg.Clock,
 		Client: w.cfg.Client, Go: w.cfg.Go, Fault: fault, Log: w.cfg.Log,
 		Print: func(line string) { w.print(i.ID, line) },
@@ -200,9 +208,40 @@ func (w *World) agentConfig(i fakeec2.Instance, b Boot, fault fakeagent.Fault, d
 	}
 }
 
+// api is a way to the server for one process on an instance, nil for the usual.
+func (w *World) api(i fakeec2.Instance) fakeagent.API {
+	if w.cfg.API == nil {
+		return nil
+	}
+	return w.cfg.API(i)
+}
+
+// supervisorConfig is the supervisor that an instance's user data ask for.
+func (w *World) supervisorConfig(i fakeec2.Instance, b Boot, agent fakeagent.Config) fakeagent.SupervisorConfig {
+	cfg := fakeagent.SupervisorConfig{
+		Agent: agent, API: w.api(i), Instance: messages.InstanceID(i.ID), Autoscaler: messages.AutoscalerName(b.Autoscaler),
+		MaxIdle: b.MaxIdle, Unreachable: b.Unreachable, PowerOff: func(string) { w.guestShutdown(i.ID) },
+	}
+	if i.Market == fakeec2.Spot {
+		cfg.Notice = func() fakeagent.Notice {
+			notice, _ := w.cfg.EC2.Notice(i.ID)
+			seen := fakeagent.Notice{Rebalance: notice.RebalanceAt}
+			if notice.Action != "" {
+				seen.Interruption = notice.At
+			}
+			return seen
+		}
+	}
+	return cfg
+}
+
 // ended powers off an instance whose work is over.
 func (w *World) ended(id string) {
 	w.print(id, "bootstrap: agent ended, powering off")
+	w.guestShutdown(id)
+}
+
+func (w *World) guestShutdown(id string) {
 	if err := w.cfg.EC2.GuestShutdown(id); err != nil {
 		w.cfg.Log.Debug().Err(err).Str("instance", id).Msg("power off came too late")
 	}
@@ -299,8 +338,21 @@ func (w *World) Describe(id string) string {
 	if !ok {
 		return id + ": no work"
 	}
-	if agent, isAgent := work.(*fakeagent.Agent); isAgent {
-		return fmt.Sprintf("%s: agent alive %t, task %q", id, agent.Alive(), agent.Task())
+	switch work := work.(type) {
+	case *fakeagent.Agent:
+		return fmt.Sprintf("%s: agent alive %t, task %q", id, work.Alive(), work.Task())
+	case *fakeagent.Supervisor:
+		agent := work.Agent()
+		return fmt.Sprintf("%s: agent alive %t, task %q, supervisor answers %t", id, agent.Alive(), agent.Task(), work.Answers())
+	default:
+		return id + ": at work"
 	}
-	return id + ": at work"
+}
+
+// Answers tells whether a supervisor listens to the channel of an instance: not
+// while it boots, once it is gone, when it is dead, and without any.
+func (w *World) Answers(id string) bool {
+	work, _ := w.Workload(id)
+	supervisor, ok := work.(*fakeagent.Supervisor)
+	return ok && supervisor.Answers()
 }

@@ -27,19 +27,19 @@ type lab struct {
 	ml    *fakeclearml.Server
 }
 
-func newLab(t *testing.T, change func(*fake.WorldConfig)) *lab {
-	t.Helper()
+func newLab(tb testing.TB, change func(*fake.WorldConfig)) *lab {
+	tb.Helper()
 	clock := virtual.New(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
 	ml, err := fakeclearml.New(fakeclearml.Config{Clock: clock, Seed: 1, Keys: map[string]string{"AK": "SK"}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cloud, err := fakeec2.New(fakeec2.Config{
 		Clock: clock, Rand: rand.New(rand.NewPCG(1, 1)),
 		Timing: fakeec2.Timing{Pending: fakeec2.Dist{Median: 10 * time.Second}, ShuttingDown: fakeec2.Dist{Median: 20 * time.Second}, Stopping: fakeec2.Dist{Median: 20 * time.Second}},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cfg := fake.WorldConfig{
 		Clock: clock, EC2: cloud, Install: fakeec2.Dist{Median: 60 * time.Second},
@@ -48,11 +48,11 @@ func newLab(t *testing.T, change func(*fake.WorldConfig)) *lab {
 	if change != nil {
 		change(&cfg)
 	}
-	w, err := fake.NewWorld(t.Context(), cfg)
+	w, err := fake.NewWorld(tb.Context(), cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		w.Close()
 		cloud.Close()
 	})
@@ -60,8 +60,8 @@ func newLab(t *testing.T, change func(*fake.WorldConfig)) *lab {
 }
 
 // launch starts instances that serve the queue default, and returns their ids.
-func (l *lab) launch(t *testing.T, n int, change func(*fakeec2.RunInstancesInput)) []string {
-	t.Helper()
+func (l *lab) launch(tb testing.TB, n int, change func(*fakeec2.RunInstancesInput)) []string {
+	tb.Helper()
 	head := "EBB_WORKER_NAME='p:gpu'\nEBB_QUEUES='default'\nCLEARML_API_HOST='http://clearml:8008'\nCLEARML_API_ACCESS_KEY='AK'\nCLEARML_API_SECRET_KEY='SK'"
 	in := fakeec2.RunInstancesInput{
 		ImageID: "ami-0e3a1b2c3d4e5f601", InstanceType: "g4dn.xlarge", MinCount: n, MaxCount: n, ClientToken: fmt.Sprint("intent-", n),
@@ -72,7 +72,7 @@ func (l *lab) launch(t *testing.T, n int, change func(*fakeec2.RunInstancesInput
 	}
 	res, err := l.ec2.RunInstances(in)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var ids []string
 	for _, i := range res.Instances {
@@ -244,7 +244,7 @@ func TestFaultyMachines(t *testing.T) {
 func TestFaultShares(t *testing.T) {
 	t.Parallel()
 	broken := func() int {
-		l := newLab(t, func(c *fake.WorldConfig) { c.Faults = []fake.Share{{fakeagent.Fault{Kind: fakeagent.NeverUp}, 0.3}} })
+		l := newInProcessLab(t, func(c *fake.WorldConfig) { c.Faults = []fake.Share{{fakeagent.Fault{Kind: fakeagent.NeverUp}, 0.3}} })
 		l.launch(t, 200, nil)
 		l.clock.Advance(2 * time.Minute)
 		return 200 - len(l.workers(t))

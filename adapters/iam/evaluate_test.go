@@ -73,6 +73,8 @@ func TestRestrictedPolicyRestricts(t *testing.T) {
 		{query{"ec2:GetConsoleOutput", instance, theirs}, false},
 		{query{"ec2:DescribeInstances", "*", map[string]string{"aws:RequestedRegion": "us-east-1"}}, true},
 		{query{"ec2:DescribeInstances", "*", map[string]string{"aws:RequestedRegion": "eu-west-1"}}, false},
+		{query{"ec2:DescribeSpotInstanceRequests", "*", map[string]string{"aws:RequestedRegion": "us-east-1"}}, true},
+		{query{"ec2:DescribeSpotInstanceRequests", "*", map[string]string{"aws:RequestedRegion": "eu-west-1"}}, false},
 
 		{query{"ec2:RunInstances", here + "instance/*", tag("prod")}, true},
 		{query{"ec2:RunInstances", here + "volume/*", tag("prod")}, true},

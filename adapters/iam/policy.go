@@ -83,7 +83,7 @@ func Basic(options Options) (Policy, error) {
 		return Policy{}, fmt.Errorf("make basic IAM policy: %w", err)
 	}
 	statements := []Statement{allow("Autoscaler",
-		[]string{"ec2:CreateTags", "ec2:DescribeInstances", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"},
+		[]string{"ec2:CreateTags", "ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"},
 		[]string{"*"}, nil)}
 	return sized(append(statements, options.optional("*", "*")...))
 }
@@ -110,8 +110,8 @@ func Restricted(options Options) (Policy, error) {
 	instances := []string{options.arn("instance", "*")}
 	run := []string{"ec2:RunInstances"}
 	statements := []Statement{
-		// DescribeInstances knows no resources: all or none.
-		allow("See", []string{"ec2:DescribeInstances"}, []string{"*"}, equals("aws:RequestedRegion", options.Region)),
+		// Listings know no resources: all or none.
+		allow("See", []string{"ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests"}, []string{"*"}, equals("aws:RequestedRegion", options.Region)),
 		// What a launch makes must carry the owner tag from the first moment.
 		allow("LaunchOnlyTagged", run, created, equals("aws:RequestTag/"+ownerTag, options.Autoscaler)),
 		allow("LaunchWith", run, used, nil),

@@ -118,7 +118,7 @@ func TestOptionsAddTheirGrantAlone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		want := append([]string{"ec2:CreateTags", "ec2:DescribeInstances", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"}, c.want...)
+		want := append([]string{"ec2:CreateTags", "ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"}, c.want...)
 		slices.Sort(want)
 		for _, policy := range []iam.Policy{basic, restricted} {
 			if got := policy.Actions(); !slices.Equal(got, want) {

@@ -8,6 +8,15 @@ EBB_END_OF_FILE
 cat >"$ebb_base/run-agent.sh" <<'EBB_END_OF_FILE' || exit 1
 @run-agent.sh@
 EBB_END_OF_FILE
+cat >"$ebb_base/channel.sh" <<'EBB_END_OF_FILE' || exit 1
+@channel.sh@
+EBB_END_OF_FILE
+cat >"$ebb_base/supervise.sh" <<'EBB_END_OF_FILE' || exit 1
+@supervise.sh@
+EBB_END_OF_FILE
+cat >"$ebb_base/agent.py" <<'EBB_END_OF_FILE' || exit 1
+@agent.py@
+EBB_END_OF_FILE
 cat >"$ebb_base/init-shell.sh" <<'EBB_END_OF_FILE' || exit 1
 @init-shell.sh@
 EBB_END_OF_FILE
@@ -159,7 +168,7 @@ ebb_assign() { printf '%s=%q\n' "$1" "$2"; }
 ebb_export() { [ -z "$2" ] || printf 'export %s=%q\n' "$1" "$2"; }
 
 ebb_files() {
-	local conf=
+	local conf='' name
 	ebb_write 0600 "$EBB_DIR/settings" "$(
 		ebb_assign EBB_WORKER_ID "$EBB_WORKER_ID"
 		ebb_assign EBB_INSTANCE_ID "$EBB_INSTANCE_ID"
@@ -167,6 +176,14 @@ ebb_files() {
 		ebb_assign EBB_DOCKER "$EBB_DOCKER"
 		ebb_assign EBB_CPU_ONLY "$EBB_CPU_ONLY"
 		ebb_assign EBB_IMDS "$EBB_IMDS"
+		ebb_assign EBB_AUTOSCALER "$EBB_AUTOSCALER"
+		ebb_assign EBB_HOME_QUERY "$EBB_HOME_QUERY"
+		ebb_assign EBB_MAX_IDLE_SECONDS "$EBB_MAX_IDLE_SECONDS"
+		ebb_assign EBB_UNREACHABLE_SECONDS "$EBB_UNREACHABLE_SECONDS"
+		for name in TICK POLL GRACE HTTP STOP UNFENCED CHILDLESS STUCK DEADMAN; do
+			name=EBB_${name}_SECONDS
+			[ -z "${!name:-}" ] || ebb_assign "$name" "${!name}"
+		done
 	)" || return
 	ebb_write 0600 "$EBB_DIR/agent.env" "$(
 		ebb_export CLEARML_WORKER_ID "$EBB_WORKER_ID"

@@ -29,13 +29,13 @@ ebb_write() {
 	chmod "$1" "$2.ebb-new" && mv -f "$2.ebb-new" "$2"
 }
 
-# ebb_metadata PATH: one answer of the instance metadata service, version 2 only.
+# ebb_metadata PATH [SECONDS]: one answer of the instance metadata service, version 2 only.
 ebb_metadata() {
-	local token
-	token=$(curl -sSf --noproxy '*' -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' \
+	local token limit=${2:-5}
+	token=$(curl -sSf --noproxy '*' -m "$limit" -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' \
 		"$EBB_IMDS/latest/api/token") && [ -n "$token" ] || return 1
 	printf 'header = "X-aws-ec2-metadata-token: %s"\n' "$token" |
-		curl -sSf --noproxy '*' -m 5 -K - "$EBB_IMDS/latest/meta-data/$1"
+		curl -sSf --noproxy '*' -m "$limit" -K - "$EBB_IMDS/latest/meta-data/$1"
 }
 
 # ebb_metadata_like PATH REGEX: asks until the answer looks right, some two minutes at most.

@@ -1,8 +1,9 @@
 #!/bin/bash
 # ebb: runs the agent in the foreground of ebb-agent.service. When the agent ends, the machine does.
 set -u
-# shellcheck source=/dev/null
+# shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
+EBB_RUN="${EBB_ROOT:-}/run/ebb"
 ebb_log_to runner.log || exec >/dev/null 2>&1
 
 # ExecStopPost: a runner that was killed could not power off itself.
@@ -42,20 +43,23 @@ ebb_start_agent() {
 	[ -z "$EBB_DOCKER" ] || arguments+=(--docker "$EBB_DOCKER")
 	[ -z "$EBB_CPU_ONLY" ] || arguments+=(--cpu-only)
 	(umask 077 && : >>"$EBB_LOGS/agent.log") && chmod 0600 "$EBB_LOGS/agent.log"
+	rm -f "$EBB_RUN/task" "$EBB_RUN/fenced"
 	ebb_say "starting the agent $EBB_WORKER_ID on ${#queues[@]} queue(s)"
-	"$EBB_DIR/venv/bin/python" -u -m clearml_agent "${arguments[@]}" \
+	"$EBB_DIR/venv/bin/python" -u "$EBB_DIR/agent.py" "$EBB_RUN" "${arguments[@]}" \
 		>>"$EBB_LOGS/agent.log" 2>&1 3>&- </dev/null &
-	agent=$!
+	ebb_agent=$!
+	ebb_clock
+	ebb_started_at=$ebb_now ebb_idle_at=$ebb_now
 }
 
 # The agent's output holds the tasks' too: keep it from filling the disk.
 ebb_trim() {
-	while sleep 300 && kill -0 "$agent"; do
-		if [ "$(stat -c %s "$EBB_LOGS/agent.log")" -gt 209715200 ]; then
-			(umask 077 && tail -c 20971520 "$EBB_LOGS/agent.log" >"$EBB_LOGS/agent.log.1")
-			: >"$EBB_LOGS/agent.log"
-		fi
-	done
+	[ "$ebb_now" -ge "$ebb_next_trim" ] || return 0
+	ebb_next_trim=$((ebb_now + 300))
+	if [ "$(stat -c %s "$EBB_LOGS/agent.log")" -gt 209715200 ]; then
+		(umask 077 && tail -c 20971520 "$EBB_LOGS/agent.log" >"$EBB_LOGS/agent.log.1")
+		: >"$EBB_LOGS/agent.log"
+	fi
 }
 
 # Says why an agent ended at once, in fixed words: its own output may hold secrets.
@@ -71,24 +75,29 @@ ebb_diagnose() {
 }
 
 # systemd's TERM goes to this shell only and is passed on, whenever it comes.
-agent='' stopping=''
 ebb_stop() {
-	stopping=1
-	[ -z "$agent" ] || kill -TERM "$agent"
+	ebb_stopping=1
+	[ -z "$ebb_agent" ] || kill -TERM "$ebb_agent"
 }
+# shellcheck source=channel.sh
+. "$EBB_DIR/channel.sh" || exit 1
+# shellcheck source=supervise.sh
+. "$EBB_DIR/supervise.sh" || exit 1
 trap ebb_stop TERM INT HUP
 ebb_environment
-[ -z "$stopping" ] || exit 0
-ebb_start_agent
-[ -z "$stopping" ] || ebb_stop
-ebb_trim 3>&- &
-trimmer=$!
+ebb_begin
+[ -z "$ebb_stopping" ] || exit 0
+[ "$ebb_word" = drain ] || ebb_start_agent
+[ -z "$ebb_stopping" ] || ebb_stop
+ebb_supervise
+[ -n "$ebb_agent" ] || exit 0
 while :; do
-	wait "$agent"
+	wait "$ebb_agent"
 	code=$?
-	kill -0 "$agent" 2>/dev/null || break # otherwise a signal ended the wait, not the agent
+	kill -0 "$ebb_agent" 2>/dev/null || break # otherwise a signal ended the wait, not the agent
 done
-kill "$trimmer"
+ebb_agent=''
 ebb_say "the agent ended with exit code $code after $SECONDS s"
 ebb_diagnose
+[ "$ebb_word" != drain ] || ebb_ack drained
 exit 0

@@ -4,16 +4,22 @@
 //
 // It is driven by the clock it is given. Calls run through Config.Go, by default
 // each activity on its own goroutine; a simulator passes a function that runs
-// them at once, together with an http.Client that stays in the process, and the
-// agent becomes deterministic.
+// them at once, together with an [API] or an http.Client that stays in the
+// process, and the agent becomes deterministic.
+//
+// A [Supervisor] is what ebb's bootstrap puts around an agent: it listens on the
+// channel, the metadata of the instance's first queue, tells an agent that is to
+// drain to stop, and powers the machine off.
 //
 // How long a task runs is read from the task: the number of seconds under the
 // runtime key ebb_duration_s, a minute without one.
 package fakeagent
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -40,6 +46,12 @@ const (
 	DiesBeforeRun FaultKind = "dies_before_run" // crashes between popping a task and starting it
 )
 
+// The faults of a supervisor. Its agent is well.
+const (
+	SupervisorDead FaultKind = "supervisor_dead" // never looks at the channel and never answers
+	SupervisorSlow FaultKind = "supervisor_slow" // looks After the look before, half a minute if zero
+)
+
 // Fault is what goes wrong with an agent, once.
 type Fault struct {
 	Kind  FaultKind
@@ -53,11 +65,16 @@ type Timing struct {
 	Report      time.Duration // between status reports
 	Ping        time.Duration // between pings of a running task
 	Child       time.Duration // from pulling a task until its process runs
+	Look        time.Duration // between looks at the channel
+	Grace       time.Duration // from a drained agent until the power is off
 }
 
 // DefaultTiming is what the recorded agent does.
 func DefaultTiming() Timing {
-	return Timing{Poll: 5 * time.Second, FirstReport: 3 * time.Second, Report: 30 * time.Second, Ping: time.Minute, Child: 1600 * time.Millisecond}
+	return Timing{
+		Poll: 5 * time.Second, FirstReport: 3 * time.Second, Report: 30 * time.Second, Ping: time.Minute,
+		Child: 1600 * time.Millisecond, Look: 5 * time.Second, Grace: 5 * time.Second,
+	}
 }
 
 // Exit is how an agent ended by itself or by Stop.
@@ -67,9 +84,10 @@ type Exit struct {
 	Reason  string // for people
 }
 
-// Config is what an agent needs. APIHost, WorkerID, Queues, Clock and either
-// both keys or Token are required.
+// Config is what an agent needs. WorkerID, Queues and Clock are required, and
+// API, or APIHost and either both keys or Token.
 type Config struct {
+	API       API // nil: NewHTTP with what follows
 	APIHost   string
 	AccessKey string
 	SecretKey string
@@ -77,7 +95,7 @@ type Config struct {
 	WorkerID  string
 	Hostname  string   // as the agent tells it in headers and in the task, vm when empty
 	Queues    []string // names, in order of priority
-	Timing    Timing   // zero: DefaultTiming
+	Timing    Timing   // what is zero: as in DefaultTiming
 	Clock     Clock
 	Client    *http.Client // nil: http.DefaultClient
 	Go        func(func()) // runs what waits for the network, nil: its own goroutine
@@ -92,17 +110,16 @@ type Agent struct {
 	cfg   Config
 	spawn func(f func(context.Context)) // runs f through Config.Go while the agent lives
 
-	// gate is held shared during every call, so that leave can wait for those
-	// under way: what arrives after the unregister would bring the worker back.
-	gate sync.RWMutex
-
 	mu       sync.Mutex
 	cancel   context.CancelFunc
 	dead     bool
 	stopping bool
-	held     bool
-	faulty   bool // the fault has not struck yet
-	bearer   string
+	calls    int      // under way
+	held     bool     // no task is asked for
+	pulling  bool     // a task is being asked for
+	taken    int      // tasks, ever
+	popped   string   // a task that is not being worked on yet
+	faulty   bool     // the fault has not struck yet
 	queueIDs []string // in order of priority
 	noProps  bool     // the server has no runtime properties
 	task     string   // the task that is being worked on
@@ -114,18 +131,21 @@ type Agent struct {
 // Start sets an agent going and returns at once. The end of parent is a power cut.
 func Start(parent context.Context, cfg Config) (*Agent, error) {
 	switch {
-	case cfg.APIHost == "":
+	case cfg.API == nil && cfg.APIHost == "":
 		return nil, errors.New("start agent: the API host is missing, set CLEARML_API_HOST")
 	case cfg.WorkerID == "":
 		return nil, errors.New("start agent: the worker id is missing")
 	case len(cfg.Queues) == 0:
 		return nil, errors.New("start agent: no queue to serve, set EBB_QUEUES")
-	case cfg.Token == "" && (cfg.AccessKey == "" || cfg.SecretKey == ""):
+	case cfg.API == nil && cfg.Token == "" && (cfg.AccessKey == "" || cfg.SecretKey == ""):
 		return nil, errors.New("start agent: credentials are missing, set both keys or a token")
 	case cfg.Clock == nil:
 		return nil, errors.New("start agent: Config.Clock is missing")
 	}
 	cfg.fill()
+	if cfg.API == nil {
+		cfg.API = cfg.newAPI()
+	}
 	ctx, cancel := context.WithCancel(parent)
 	a := &Agent{cfg: cfg, cancel: cancel, faulty: cfg.Fault.Kind != NoFault, timers: map[string]func() bool{}}
 	a.spawn = func(f func(context.Context)) {
@@ -143,11 +163,9 @@ func Start(parent context.Context, cfg Config) (*Agent, error) {
 
 // fill puts in what a configuration may leave out.
 func (cfg *Config) fill() {
-	if cfg.Timing == (Timing{}) {
-		cfg.Timing = DefaultTiming()
-	}
-	if cfg.Client == nil {
-		cfg.Client = http.DefaultClient
+	cfg.Timing.fill()
+	if cfg.Hostname == "" {
+		cfg.Hostname = "vm"
 	}
 	if cfg.Go == nil {
 		cfg.Go = func(f func()) { go f() }
@@ -158,9 +176,22 @@ func (cfg *Config) fill() {
 	if cfg.OnExit == nil {
 		cfg.OnExit = func(Exit) {}
 	}
-	if cfg.Hostname == "" {
-		cfg.Hostname = "vm"
-	}
+}
+
+// newAPI is a way to the server for one process of the machine.
+func (cfg *Config) newAPI() API {
+	return NewHTTP(HTTPConfig{
+		Host: cfg.APIHost, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Token: cfg.Token,
+		Hostname: cfg.Hostname, Client: cfg.Client, Log: cfg.Log,
+	})
+}
+
+func (t *Timing) fill() {
+	standard := DefaultTiming()
+	t.Poll, t.FirstReport = cmp.Or(t.Poll, standard.Poll), cmp.Or(t.FirstReport, standard.FirstReport)
+	t.Report, t.Ping = cmp.Or(t.Report, standard.Report), cmp.Or(t.Ping, standard.Ping)
+	t.Child, t.Look = cmp.Or(t.Child, standard.Child), cmp.Or(t.Look, standard.Look)
+	t.Grace = cmp.Or(t.Grace, standard.Grace)
 }
 
 // PowerCut ends the agent the way a vanished machine does: nothing more is sent.
@@ -172,14 +203,18 @@ func (a *Agent) PowerCut() {
 // unregistered, and OnExit is called. It returns at once.
 func (a *Agent) Stop() {
 	a.mu.Lock()
-	already := a.dead || a.stopping
+	already, busy := a.dead || a.stopping, a.calls > 0
 	a.stopping = true
 	a.mu.Unlock()
 	if already {
 		return
 	}
 	a.disarmAll()
-	a.spawn(a.leave)
+	// What arrives after the unregister would bring the worker back, so the last of
+	// the calls under way begins the end.
+	if !busy {
+		a.spawn(a.leave)
+	}
 }
 
 // Hold makes the agent stop taking tasks, or take them again. What it works on
@@ -190,11 +225,32 @@ func (a *Agent) Hold(on bool) {
 	a.held = on
 }
 
+// Fenced makes the agent stop taking tasks and tells what it has: idle means
+// that it has no task and gets none, until it is released with Hold. While a
+// pull is on its way nobody knows.
+func (a *Agent) Fenced() (task string, idle bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = true
+	task = a.task
+	if task == "" {
+		task = a.popped
+	}
+	return task, task == "" && !a.pulling
+}
+
 // Task is the id of the task that the agent works on, empty when it is idle.
 func (a *Agent) Task() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.task
+}
+
+// Taken counts the tasks that the agent has got so far.
+func (a *Agent) Taken() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.taken
 }
 
 // Alive tells whether the agent has neither ended nor lost its power.
@@ -239,6 +295,30 @@ func (a *Agent) crash(kind FaultKind) bool {
 		a.exit(Exit{Code: 1, Crashed: true, Reason: "crashed: " + string(kind)})
 	}
 	return strikes
+}
+
+// errStopping is what everything gets but the last calls of an agent that ends.
+var errStopping = errors.New("the agent is stopping")
+
+// call makes one API call and decodes its data into out, which may be nil.
+func (a *Agent) call(ctx context.Context, endpoint string, in Body, out any) error {
+	a.mu.Lock()
+	if a.stopping {
+		a.mu.Unlock()
+		return fmt.Errorf("call %s: %w", endpoint, errStopping)
+	}
+	a.calls++
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		a.calls--
+		leaves := a.stopping && a.calls == 0
+		a.mu.Unlock()
+		if leaves {
+			a.spawn(a.leave)
+		}
+	}()
+	return a.cfg.API.Call(ctx, endpoint, in, out)
 }
 
 // arm runs f once d has passed, in place of what was armed under that name.

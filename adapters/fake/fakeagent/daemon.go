@@ -41,22 +41,14 @@ func (a *Agent) dieIdle(context.Context) {
 	a.crash(DiesIdle)
 }
 
-type queueData struct {
-	Queues []struct {
-		ID   string   `json:"id"`
-		Name string   `json:"name"`
-		Tags []string `json:"tags"`
-	} `json:"queues"`
-}
-
 func (a *Agent) register(ctx context.Context) error {
-	if err := a.login(ctx); err != nil {
+	if err := a.call(ctx, loginEndpoint, nil, nil); err != nil {
 		return err
 	}
 	var ids []string
 	for _, name := range a.cfg.Queues {
-		var out queueData
-		if err := a.call(ctx, "v2.5/queues.get_all", body{"name": escape(name), "only_fields": []string{"name", "id"}}, &out); err != nil {
+		var out Queues
+		if err := a.call(ctx, "v2.5/queues.get_all", Body{"name": escape(name), "only_fields": []string{"name", "id"}}, &out); err != nil {
 			return err
 		}
 		found := ""
@@ -66,17 +58,17 @@ func (a *Agent) register(ctx context.Context) error {
 			}
 		}
 		if found == "" {
-			return fmt.Errorf("find queue %q: %w", name, &apiError{http.StatusBadRequest, 701, "no such queue"})
+			return fmt.Errorf("find queue %q: %w", name, &Refusal{http.StatusBadRequest, 701, "no such queue"})
 		}
 		ids = append(ids, found)
 	}
-	if err := a.call(ctx, "v2.5/queues.get_all", body{"id": ids}, nil); err != nil {
+	if err := a.call(ctx, "v2.5/queues.get_all", Body{"id": ids}, nil); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	a.queueIDs = ids // before the call, so that a signal during it unregisters
 	a.mu.Unlock()
-	return a.call(ctx, "workers.register", body{"worker": a.cfg.WorkerID, "queues": ids}, nil)
+	return a.call(ctx, "workers.register", Body{"worker": a.cfg.WorkerID, "queues": ids}, nil)
 }
 
 // poll looks at the queues in order of priority and takes the first task there
@@ -102,8 +94,8 @@ func (a *Agent) poll(ctx context.Context) {
 }
 
 func (a *Agent) pull(ctx context.Context, ids []string) (task, queue string, err error) {
-	var out queueData
-	if err := a.call(ctx, "v2.5/queues.get_all", body{"id": ids, "only_fields": []string{"id", "tags"}}, &out); err != nil {
+	var out Queues
+	if err := a.call(ctx, "v2.5/queues.get_all", Body{"id": ids, "only_fields": []string{"id", "tags"}}, &out); err != nil {
 		return "", "", err
 	}
 	off := map[string]bool{}
@@ -117,19 +109,34 @@ func (a *Agent) pull(ctx context.Context, ids []string) (task, queue string, err
 		if off[id] {
 			continue
 		}
-		var next struct {
-			Entry struct {
-				Task string `json:"task"`
-			} `json:"entry"`
-		}
-		if err := a.call(ctx, "v2.14/queues.get_next_task", body{"queue": id}, &next); err != nil {
-			return "", "", err
-		}
-		if next.Entry.Task != "" {
-			return next.Entry.Task, id, nil
+		if task, err = a.next(ctx, id); err != nil || task != "" {
+			return task, id, err
 		}
 	}
 	return "", "", nil
+}
+
+// next asks one queue for a task, unless somebody holds the agent by now. Who
+// holds it during the call learns from Fenced that it is under way.
+func (a *Agent) next(ctx context.Context, queue string) (task string, err error) {
+	a.mu.Lock()
+	held := a.held
+	a.pulling = !held
+	a.mu.Unlock()
+	if held {
+		return "", nil
+	}
+	var out Next
+	if err = a.call(ctx, "v2.14/queues.get_next_task", Body{"queue": queue}, &out); err == nil {
+		task = out.Entry.Task
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pulling, a.popped = false, task
+	if task != "" {
+		a.taken++
+	}
+	return task, err
 }
 
 // forcedOff asks for the worker's runtime properties, until the server says that
@@ -141,13 +148,8 @@ func (a *Agent) forcedOff(ctx context.Context) bool {
 	if skip {
 		return false
 	}
-	var out struct {
-		Properties []struct {
-			Key   string `json:"key"`
-			Value string `json:"value"`
-		} `json:"runtime_properties"`
-	}
-	if err := a.call(ctx, "workers.get_runtime_properties", body{"worker": a.cfg.WorkerID}, &out); isStatus(err, http.StatusNotFound) {
+	var out Properties
+	if err := a.call(ctx, "workers.get_runtime_properties", Body{"worker": a.cfg.WorkerID}, &out); isStatus(err, http.StatusNotFound) {
 		a.mu.Lock()
 		a.noProps = true
 		a.mu.Unlock()
@@ -162,7 +164,7 @@ func (a *Agent) forcedOff(ctx context.Context) bool {
 
 // report sends the regular status report.
 func (a *Agent) report(ctx context.Context) {
-	a.sendReport(ctx, body{
+	a.sendReport(ctx, Body{
 		"cpu_usage": []float64{5.9}, "disk_free_home": 71.5, "disk_read": 0.0, "disk_write": 0.0,
 		"memory_free": 22604.6, "memory_used": 1180.9, "network_rx": 0.0, "network_tx": 0.0,
 	})
@@ -171,9 +173,9 @@ func (a *Agent) report(ctx context.Context) {
 
 // sendReport reports what the agent works on. stats is nil in the reports that
 // tell of a change.
-func (a *Agent) sendReport(ctx context.Context, stats body) {
+func (a *Agent) sendReport(ctx context.Context, stats Body) {
 	a.mu.Lock()
-	in := body{
+	in := Body{
 		"machine_stats": stats, "timestamp": a.cfg.Clock.Now().Unix() * 1000, "worker": a.cfg.WorkerID,
 		"tags": nil, "is_daemon": true, "queues": a.queueIDs,
 	}
@@ -185,7 +187,7 @@ func (a *Agent) sendReport(ctx context.Context, stats body) {
 }
 
 // try makes a call whose failure changes nothing for the agent.
-func (a *Agent) try(ctx context.Context, endpoint string, in body) {
+func (a *Agent) try(ctx context.Context, endpoint string, in Body) {
 	if err := a.call(ctx, endpoint, in, nil); err != nil && ctx.Err() == nil {
 		a.cfg.Log.Debug().Err(err).Str("worker", a.cfg.WorkerID).Msg("call went wrong")
 	}
@@ -193,24 +195,22 @@ func (a *Agent) try(ctx context.Context, endpoint string, in body) {
 
 // leave is the end after a signal.
 func (a *Agent) leave(ctx context.Context) {
-	a.gate.Lock()
-	defer a.gate.Unlock()
 	a.mu.Lock()
 	ids, task := a.queueIDs, a.task
 	a.mu.Unlock()
-	last := func(endpoint string, in body) {
-		if err := a.retried(ctx, endpoint, in, nil); err != nil && ctx.Err() == nil {
+	last := func(endpoint string, in Body) {
+		if err := a.cfg.API.Call(ctx, endpoint, in, nil); err != nil && ctx.Err() == nil {
 			a.cfg.Log.Debug().Err(err).Str("worker", a.cfg.WorkerID).Msg("last call went wrong")
 		}
 	}
 	if task != "" {
-		last("v2.5/tasks.stopped", body{
+		last("v2.5/tasks.stopped", Body{
 			"force": false, "task": task, "status_reason": "user abort", "status_message": a.changedBy(),
 		})
-		last("workers.unregister", body{"worker": a.cfg.WorkerID, "queues": []string{}})
+		last("workers.unregister", Body{"worker": a.cfg.WorkerID, "queues": []string{}})
 	}
 	if len(ids) > 0 {
-		last("workers.unregister", body{"worker": a.cfg.WorkerID, "queues": ids})
+		last("workers.unregister", Body{"worker": a.cfg.WorkerID, "queues": ids})
 	}
 	a.exit(Exit{Code: 254, Reason: "ended by signal"})
 }

@@ -23,10 +23,12 @@ type server struct {
 	trace   []string // seconds, path and body of each call
 	entries map[string][]string
 	tags    map[string][]string
+	meta    map[string]string // metadata of the queue fast-1
 	tasks   map[string]map[string]any
 	fail    map[string]int // status by path, for ever
 	headers http.Header    // of the last call
 	logins  int
+	gone    bool // the queues are not there for the supervisor
 	expired bool // the next call that is not a login answers 401
 }
 
@@ -34,7 +36,7 @@ func newServer() *server {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	return &server{
 		clock: virtual.New(start), start: start, entries: map[string][]string{}, tags: map[string][]string{},
-		tasks: map[string]map[string]any{}, fail: map[string]int{},
+		tasks: map[string]map[string]any{}, fail: map[string]int{}, meta: map[string]string{},
 	}
 }
 
@@ -65,6 +67,7 @@ func (s *server) answer(path string, text []byte, header http.Header) (int, any)
 		Queue, Task, Name, Worker string
 		ID                        []string
 		Runtime                   map[string]any
+		Metadata                  []struct{ Key, Type, Value string }
 	}
 	if len(text) > 0 {
 		if err := json.Unmarshal(text, &in); err != nil {
@@ -78,12 +81,19 @@ func (s *server) answer(path string, text []byte, header http.Header) (int, any)
 		s.logins++
 		return http.StatusOK, map[string]any{"token": fmt.Sprintf("jwt-%d", s.logins)}
 	}
-	if s.expired || header.Get("Authorization") != fmt.Sprintf("Bearer jwt-%d", s.logins) {
+	if s.expired || !strings.HasPrefix(header.Get("Authorization"), "Bearer jwt-") {
 		s.expired = false
 		return http.StatusUnauthorized, nil
 	}
 	task := s.tasks[in.Task]
 	switch path {
+	case "v2.30/queues.get_all":
+		return http.StatusOK, map[string]any{"queues": s.described(in.Name, in.ID)}
+	case "v2.30/queues.add_or_update_metadata":
+		for _, item := range in.Metadata {
+			s.meta[item.Key] = item.Value
+		}
+		return http.StatusOK, map[string]any{"updated": len(in.Metadata)}
 	case "v2.5/queues.get_all":
 		return http.StatusOK, map[string]any{"queues": s.queues(in.Name, in.ID)}
 	case "workers.get_runtime_properties":
@@ -105,6 +115,24 @@ func (s *server) answer(path string, text []byte, header http.Header) (int, any)
 		return http.StatusOK, map[string]any{"task": task}
 	}
 	return http.StatusOK, map[string]any{}
+}
+
+// described are queues with their metadata.
+func (s *server) described(name string, ids []string) []map[string]any {
+	if s.gone {
+		return nil
+	}
+	list := s.queues(strings.Trim(name, "^$"), ids)
+	for _, queue := range list {
+		meta := map[string]any{}
+		if queue["name"] == "fast-1" {
+			for key, value := range s.meta {
+				meta[key] = map[string]any{"key": key, "type": "str", "value": value}
+			}
+		}
+		queue["metadata"] = meta
+	}
+	return list
 }
 
 func (s *server) queues(name string, ids []string) []map[string]any {

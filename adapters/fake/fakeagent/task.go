@@ -2,6 +2,7 @@ package fakeagent
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -20,12 +21,13 @@ func (a *Agent) work(ctx context.Context, task, queue string) {
 	if !over {
 		a.task, a.queue = task, queue
 	}
+	a.popped = ""
 	a.mu.Unlock()
 	if over { // the signal came between pop and start: the task is orphaned, as with the real agent
 		return
 	}
 	a.cfg.Print("task " + task + " pulled from " + queue + " by worker " + a.cfg.WorkerID)
-	err := a.call(ctx, "v2.5/tasks.started", body{"force": true, "task": task, "status_message": "pulled by agent"}, nil)
+	err := a.call(ctx, "v2.5/tasks.started", Body{"force": true, "task": task, "status_message": "pulled by agent"}, nil)
 	if err != nil {
 		a.cfg.Log.Debug().Err(err).Str("task", task).Msg("task not started")
 		if a.ends(task) {
@@ -36,7 +38,7 @@ func (a *Agent) work(ctx context.Context, task, queue string) {
 	a.sendReport(ctx, nil)
 	a.relogin(ctx)
 	a.noteHost(ctx, task)
-	a.try(ctx, "v2.5/tasks.started", body{"force": true, "task": task, "status_message": "launch by agent"})
+	a.try(ctx, "v2.5/tasks.started", Body{"force": true, "task": task, "status_message": "launch by agent"})
 	a.arm("ping", a.cfg.Timing.Poll, a.ping)
 	a.arm("child", a.cfg.Timing.Child, a.child)
 	a.check(ctx)
@@ -44,19 +46,13 @@ func (a *Agent) work(ctx context.Context, task, queue string) {
 
 // relogin is what every new process of the agent begins with.
 func (a *Agent) relogin(ctx context.Context) {
-	if err := a.login(ctx); err != nil && ctx.Err() == nil {
-		a.cfg.Log.Debug().Err(err).Str("worker", a.cfg.WorkerID).Msg("login went wrong")
-	}
+	a.try(ctx, loginEndpoint, nil)
 }
 
 // noteHost writes the host into the task's runtime, keeping what is there.
 func (a *Agent) noteHost(ctx context.Context, task string) {
-	var out struct {
-		Tasks []struct {
-			Runtime map[string]any `json:"runtime"`
-		} `json:"tasks"`
-	}
-	in := body{"id": []string{task}, "only_fields": []string{"runtime"}, "search_hidden": true}
+	var out Tasks
+	in := Body{"id": []string{task}, "only_fields": []string{"runtime"}, "search_hidden": true}
 	if err := a.call(ctx, "v2.15/tasks.get_all", in, &out); err != nil || len(out.Tasks) == 0 {
 		return
 	}
@@ -65,7 +61,7 @@ func (a *Agent) noteHost(ctx context.Context, task string) {
 		runtime = map[string]any{}
 	}
 	runtime["_exec_agent_hostname"] = a.cfg.Hostname
-	a.try(ctx, "tasks.edit", body{"task": task, "force": true, "runtime": runtime})
+	a.try(ctx, "tasks.edit", Body{"task": task, "force": true, "runtime": runtime})
 }
 
 // child is the process that runs the task.
@@ -75,17 +71,16 @@ func (a *Agent) child(ctx context.Context) {
 		return
 	}
 	a.relogin(ctx)
-	var out struct {
-		Task struct {
-			Runtime map[string]any `json:"runtime"`
-		} `json:"task"`
+	var out TaskRead
+	if err := a.call(ctx, "v2.5/tasks.get_by_id", Body{"task": task}, &out); err != nil {
+		out = TaskRead{}
+		if ctx.Err() == nil {
+			a.cfg.Log.Debug().Err(err).Str("task", task).Msg("task not read")
+		}
 	}
-	if err := a.call(ctx, "v2.5/tasks.get_by_id", body{"task": task}, &out); err != nil && ctx.Err() == nil {
-		a.cfg.Log.Debug().Err(err).Str("task", task).Msg("task not read")
-	}
-	a.try(ctx, "tasks.dequeue", body{"task": task, "new_status": "in_progress"})
-	a.try(ctx, "v2.5/tasks.started", body{"force": true, "task": task, "status_reason": "starting execution soon", "status_message": ""})
-	a.try(ctx, "v2.5/tasks.started", body{
+	a.try(ctx, "tasks.dequeue", Body{"task": task, "new_status": "in_progress"})
+	a.try(ctx, "v2.5/tasks.started", Body{"force": true, "task": task, "status_reason": "starting execution soon", "status_message": ""})
+	a.try(ctx, "v2.5/tasks.started", Body{
 		"force": true, "task": task, "status_reason": "worker started execution", "status_message": a.changedBy(),
 	})
 	if a.Task() != task { // stopped while it started
@@ -104,6 +99,12 @@ func durationOf(runtime map[string]any) time.Duration {
 	switch v := runtime["ebb_duration_s"].(type) {
 	case float64:
 		seconds = v
+	case int:
+		seconds = float64(v)
+	case json.Number:
+		if parsed, err := v.Float64(); err == nil {
+			seconds = parsed
+		}
 	case string:
 		if parsed, err := strconv.ParseFloat(v, 64); err == nil {
 			seconds = parsed
@@ -116,7 +117,7 @@ func durationOf(runtime map[string]any) time.Duration {
 }
 
 func (a *Agent) ping(ctx context.Context) {
-	a.try(ctx, "v2.5/tasks.ping", body{"task": a.Task()})
+	a.try(ctx, "v2.5/tasks.ping", Body{"task": a.Task()})
 	a.arm("ping", a.cfg.Timing.Ping, a.ping)
 }
 
@@ -126,13 +127,8 @@ func (a *Agent) check(ctx context.Context) {
 	if task == "" {
 		return
 	}
-	var out struct {
-		Tasks []struct {
-			Status  string `json:"status"`
-			Message string `json:"status_message"`
-		} `json:"tasks"`
-	}
-	in := body{"id": []string{task}, "search_hidden": true, "only_fields": []string{"status", "status_message"}}
+	var out Tasks
+	in := Body{"id": []string{task}, "search_hidden": true, "only_fields": []string{"status", "status_message"}}
 	stopping, gone := false, false
 	if err := a.call(ctx, "v2.14/tasks.get_all", in, &out); err == nil && len(out.Tasks) > 0 {
 		stopping = out.Tasks[0].Message == "stopping"
@@ -146,7 +142,7 @@ func (a *Agent) check(ctx context.Context) {
 		return
 	}
 	if stopping {
-		a.try(ctx, "v2.5/tasks.stopped", body{"force": false, "task": task, "status_reason": "user abort", "status_message": a.changedBy()})
+		a.try(ctx, "v2.5/tasks.stopped", Body{"force": false, "task": task, "status_reason": "user abort", "status_message": a.changedBy()})
 	}
 	a.idle(ctx)
 }
@@ -158,7 +154,7 @@ func (a *Agent) finish(ctx context.Context, task string) {
 	}
 	a.disarm("ping", "check", "fault")
 	a.cfg.Print("task " + task + " completed")
-	a.try(ctx, "v2.5/tasks.completed", body{
+	a.try(ctx, "v2.5/tasks.completed", Body{
 		"force": false, "task": task, "status_reason": "worker execution exit code 0", "status_message": a.changedBy(),
 	})
 	a.idle(ctx)

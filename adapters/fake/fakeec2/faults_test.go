@@ -267,7 +267,7 @@ func TestAdmin(t *testing.T) {
 	var s fakeec2.Snapshot
 	get(t, r.server.URL+"/_fake/state", &s)
 	if len(s.Instances) != 1 || len(s.Faults) != 1 || s.Pools[0].Limit != 7 || s.Pools[0].Used != 1 || s.Addresses[subnetB] != 9 || !s.Throttle ||
-		len(s.Denied) != 1 || s.SpotRequests[0].StatusCode != "marked-for-termination" || len(s.Calls) != 1 {
+		len(s.Denied) != 1 || s.SpotRequests[0].StatusCode != "instance-terminated-no-capacity" || len(s.Calls) != 1 {
 		t.Errorf("state is %+v", s)
 	}
 	post("kill", `{"instance_id":"`+id+`"}`, 200)

@@ -189,13 +189,16 @@ func (c *Cloud) InterruptSpot(id string, notice time.Duration) error {
 			refused = fmt.Errorf("interrupt instance %s: it is %s, only spot instances are interrupted", id, i.Market)
 			return
 		}
-		end := func() { c.shutDown(i, reasonSpot(), reasonSpot().Code, "instance-terminated-no-capacity") }
+		// With interruption behavior terminate EC2 closes the request when it gives
+		// the notice, not when the instance ends, and never marks it for termination.
+		const status = "instance-terminated-no-capacity"
+		end := func() { c.shutDown(i, reasonSpot(), reasonSpot().Code, status) }
 		if notice < 0 {
 			end()
 			return
 		}
 		i.notice.Action, i.notice.At = "terminate", c.now().Add(notice).UTC()
-		i.spot.StatusCode, i.spot.StatusAt = "marked-for-termination", c.now().UTC()
+		c.closeSpot(i, status, "closed")
 		c.after(i, notice, end)
 	})
 	if err != nil {

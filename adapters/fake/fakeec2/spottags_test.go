@@ -47,7 +47,7 @@ func TestInterruption(t *testing.T) {
 	}
 	r.clock.Advance(time.Second)
 	got += ", " + request()
-	if want := "active marked-for-termination, closed instance-terminated-no-capacity"; got != want {
+	if want := "closed instance-terminated-no-capacity, closed instance-terminated-no-capacity"; got != want {
 		t.Errorf("request went %s, want %s", got, want)
 	}
 	i := r.describe(t, &ec2.DescribeInstancesInput{InstanceIds: []string{spot}})[0]

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"time"
 
@@ -36,6 +38,8 @@ var (
 	_ actors.EC2       = (*ec2.Adapter)(nil)
 	_ actors.Ledger    = (*bus.Ledger)(nil)
 	_ actors.Publisher = (*bus.Bus)(nil)
+	_ actors.Ownership = (*bus.Leases)(nil)
+	_ actors.State     = (*bus.States)(nil)
 	_ actors.Clock     = clock.Clock{}
 	_ actors.Runner    = (*runner)(nil)
 )
@@ -50,6 +54,16 @@ type Options struct {
 	// AnswerFresh is actors.Config's; zero for its default. A fast clock needs
 	// more, since the network does not run faster with it.
 	AnswerFresh time.Duration
+	// Speed is how many times faster than the machine's own the clock runs; zero
+	// is 1. Leases are kept by the event server, in real time.
+	Speed float64
+}
+
+// leaseTiming is how leases are kept, by the actors' clock.
+func (o Options) leaseTiming() messages.LeaseTiming {
+	timing, speed := o.File.Lease.Timing(), max(o.Speed, 1)
+	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * speed) }
+	return messages.LeaseTiming{TTL: scaled(timing.TTL), Renew: scaled(timing.Renew), Margin: scaled(timing.Margin)}
 }
 
 // Process is a running ebb: the event bus and one autoscaler for each
@@ -57,6 +71,8 @@ type Options struct {
 type Process struct {
 	server  *bus.Server // nil with an external one
 	bus     *bus.Bus
+	leases  *bus.Leases
+	states  *bus.States
 	runner  *runner
 	node    *actors.Node
 	modes   map[messages.AutoscalerName]messages.OnShutdown
@@ -111,7 +127,7 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 // openBus starts the embedded server unless an external one is named, and
 // connects.
 func (p *Process) openBus(ctx context.Context, options Options) error {
-	nats, log := options.File.NATS, options.Log
+	nats, log, place := options.File.NATS, options.Log, ""
 	conn := bus.ConnConfig{
 		URL: nats.URL, CredsFile: nats.CredsFile, NKeyFile: nats.NKeyFile, User: nats.User,
 		Password: nats.Password.Reveal(), Token: nats.Token.Reveal(),
@@ -126,6 +142,8 @@ func (p *Process) openBus(ctx context.Context, options Options) error {
 			return err
 		}
 		p.server = server
+		// The state directory is locked: whoever held a lease there before is dead.
+		place = "state directory " + options.File.StateDir
 		conn = bus.ConnConfig{Server: server, Name: "ebb", Log: log}
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
@@ -135,7 +153,22 @@ func (p *Process) openBus(ctx context.Context, options Options) error {
 		return err
 	}
 	p.bus = connected
-	return nil
+	if p.leases, err = connected.OpenLeases(ctx, bus.LeasesConfig{
+		Holder: holder(), Place: place, Timing: options.File.Lease.Timing(), Now: time.Now,
+	}); err != nil {
+		return err
+	}
+	p.states, err = connected.OpenState(ctx)
+	return err
+}
+
+// holder names this run of the program for people and for the lease.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return fmt.Sprintf("%s:%d:%s", host, os.Getpid(), cryptorand.Text()[:6])
 }
 
 // assemble makes the adapters of one autoscaler.
@@ -165,6 +198,8 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 		Name: t.Name, Version: options.Version, WorkersPrefix: t.Query.WorkersPrefix,
 		PollingInterval: t.PollingInterval, AnswerFresh: options.AnswerFresh, Queues: t.Queues,
 		ClearML: tracker, EC2: fleet, Ledger: ledger, Publisher: p.bus, Seed: seed,
+		Ownership: p.leases, Lease: options.leaseTiming(), State: p.states,
+		RequeueLost: t.RequeueLost, WarnDuplicates: t.WarnDuplicates,
 		Text: func(r messages.Recorded) string {
 			return fmt.Sprintf("%s: %s", strings.TrimSpace(r.Event.Kind()+" "+r.Event.About()), eventtext.Words(r.Event))
 		},
@@ -172,6 +207,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 	for _, r := range t.Resources {
 		cfg.Resources = append(cfg.Resources, actors.Resource{
 			Name: r.Name, Max: r.Max, Offerings: r.Offerings, MaxIdle: r.MaxIdleTime, MaxSpinUp: r.MaxSpinUpTime,
+			MaxLifetime: r.MaxLifetime, Fallback: r.Fallback, Image: r.Template.AMI,
 		})
 	}
 	return cfg, nil

@@ -36,6 +36,10 @@ type Translated struct {
 	EC2             ec2.ClientConfig
 	PollingInterval time.Duration
 	OnShutdown      messages.OnShutdown
+	// RequeueLost and WarnDuplicates are requeue_lost_tasks and
+	// warn_duplicate_tasks.
+	RequeueLost    bool
+	WarnDuplicates bool
 }
 
 // Resource is one resource type.
@@ -49,6 +53,11 @@ type Resource struct {
 	Queues        []messages.QueueName
 	MaxIdleTime   time.Duration
 	MaxSpinUpTime time.Duration
+	// MaxLifetime is how long after its launch an instance takes no more work;
+	// zero is for ever.
+	MaxLifetime time.Duration
+	// Fallback says when the on-demand offerings are asked in place of spot.
+	Fallback decide.Fallback
 	// Spec is what the instances' bootstrap script was rendered from, and Script
 	// the result.
 	Spec   bootstrap.Spec
@@ -87,6 +96,8 @@ func Translate(a config.Autoscaler) (Translated, error) {
 		ClearML:         clearmlConfig(a.ClearML),
 		EC2:             ec2Config(a.AWS),
 		PollingInterval: a.PollingInterval,
+		RequeueLost:     a.RequeueLostTasks,
+		WarnDuplicates:  a.WarnDuplicateTasks,
 	}
 	var problems []error
 	add := func(err error) { problems = append(problems, fmt.Errorf("autoscaler %q: %w", a.Name, err)) }

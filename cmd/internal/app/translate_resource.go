@@ -2,9 +2,11 @@ package app
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/rs/zerolog"
 
+	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/adapters/bootstrap"
 	"github.com/ebbscale/ebb/adapters/ec2"
 	"github.com/ebbscale/ebb/cmd/internal/config"
@@ -15,6 +17,9 @@ import (
 // the key, seen from the resource.
 func translateResource(a config.Autoscaler, r config.Resource) (Resource, error) {
 	offerings, offeringsErr := Offerings(r)
+	if r.OnDemandFallback.Enabled {
+		offerings = withFallback(offerings)
+	}
 	spec, specErr := specOf(a, r)
 	if err := errors.Join(offeringsErr, specErr); err != nil {
 		return Resource{}, err
@@ -25,13 +30,27 @@ func translateResource(a config.Autoscaler, r config.Resource) (Resource, error)
 	}
 	t := Resource{
 		Name: messages.ResourceName(r.Name), Max: r.MaxInstances, Offerings: offerings,
-		MaxIdleTime: a.IdleTime(r), MaxSpinUpTime: a.SpinUpTime(r),
+		MaxIdleTime: a.IdleTime(r), MaxSpinUpTime: a.SpinUpTime(r), MaxLifetime: a.MaxLifetime,
+		Fallback: decide.Fallback{
+			Enabled: r.OnDemandFallback.Enabled, Patience: r.OnDemandFallback.Patience, Blackout: r.OnDemandFallback.Blackout,
+		},
 		Spec: spec, Script: script, Template: template(a, r, script.UserData),
 	}
 	for _, queue := range r.Queues {
 		t.Queues = append(t.Queues, messages.QueueName(queue))
 	}
 	return t, nil
+}
+
+// withFallback adds the on-demand offerings of the same types in the same places
+// behind the spot ones.
+func withFallback(spot []messages.Offering) []messages.Offering {
+	offerings := slices.Clone(spot)
+	for _, offering := range spot {
+		offering.Market = messages.OnDemand
+		offerings = append(offerings, offering)
+	}
+	return offerings
 }
 
 // specOf is what an instance of the resource type has to know.
@@ -43,6 +62,7 @@ func specOf(a config.Autoscaler, r config.Resource) (bootstrap.Spec, error) {
 		GitUser: a.Git.User, GitPassword: a.Git.Password.Reveal(),
 		AgentVersion: a.AgentVersion, InitScript: a.Script(r).Reveal(), ClearMLConf: a.ClearMLConf.Reveal(),
 		CPUOnly: r.CPUOnly, ExcludeBashrc: a.ExcludeBashrc,
+		Autoscaler: a.Name, MaxIdle: a.IdleTime(r), Unreachable: a.DeadMan.Unreachable,
 	}
 	// With several types one user data serves them all: the instance asks its
 	// metadata service which one it is.
@@ -65,6 +85,9 @@ func template(a config.Autoscaler, r config.Resource, userData []byte) ec2.Templ
 		ProfileARN: a.IAMInstanceProfile.ARN, ProfileName: a.IAMInstanceProfile.Name,
 		Monitoring: r.Monitoring, UserData: userData, DockerMode: a.DockerMode,
 		SpotMaxPrice: r.SpotMaxPrice, Extra: r.ExtraLaunchParameters,
+	}
+	if len(r.Queues) > 0 { // the first is the one that the supervisor listens on
+		t.Home = messages.QueueName(r.Queues[0])
 	}
 	for _, v := range r.Volumes {
 		deleted := v.DeleteOnTermination

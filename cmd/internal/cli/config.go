@@ -25,8 +25,7 @@ func (i *invocation) checkCommand() *cobra.Command {
 		Use:   "check FILE...",
 		Short: "Say everything that is wrong with configurations",
 		Long: "Read configurations as `ebb run` does, environment included, and say everything\n" +
-			"that is wrong with them, and which keys are accepted but not acted on yet. Nothing\n" +
-			"is called and nothing is launched.",
+			"that is wrong with them. Nothing is called and nothing is launched.",
 		Args: files(1, math.MaxInt),
 		RunE: i.does(func(_ *cobra.Command, args []string) error {
 			problems, bad := 0, 0
@@ -34,9 +33,6 @@ func (i *invocation) checkCommand() *cobra.Command {
 				f, lines := i.check(path)
 				if len(lines) == 0 {
 					fmt.Fprintf(i.Stdout, "%s: ok, %s\n", path, summary(f))
-					for _, note := range f.Unheeded() {
-						fmt.Fprintf(i.Stdout, "%s: note: %s\n", path, note)
-					}
 					continue
 				}
 				bad++

@@ -55,9 +55,6 @@ func (i *invocation) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, note := range f.Unheeded() {
-			log.Warn().Str("option", note.Path).Msg(note.Message)
-		}
 		err = i.Commands.Run(cmd.Context(), RunOptions{File: f, Log: log, Version: i.Version})
 		if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
 			return nil //nolint:nilerr // it was told to stop while it started

@@ -38,25 +38,6 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunPlanned warns of what the configuration asks for and nothing does yet.
-func TestRunPlanned(t *testing.T) {
-	t.Parallel()
-
-	p, _, stderr := program()
-	p.Commands.Run = func(context.Context, cli.RunOptions) error { return nil }
-	if code := p.Execute(t.Context(), []string{"run", "--config", "testdata/planned.yaml"}); code != 0 {
-		t.Errorf("exit %d", code)
-	}
-	var want strings.Builder
-	for _, key := range []string{"max_lifetime", "requeue_lost_tasks", "warn_duplicate_tasks", "resources[0].on_demand_fallback.enabled"} {
-		want.WriteString(`{"level":"warn","option":"autoscalers[0].` + key +
-			`","time":"2026-11-23T12:00:00.000Z","message":"accepted, but this version does not act on it yet"}` + "\n")
-	}
-	if stderr.String() != want.String() {
-		t.Errorf("standard error is\n%swant\n%s", stderr, want.String())
-	}
-}
-
 // TestRunStopped gives the command a context that ends with the process's.
 func TestRunStopped(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ func (d *decoder) file() File {
 		StateDir: o.text("state_dir"),
 		Log:      d.log(o.object("log")),
 		NATS:     d.nats(o.object("nats")),
+		Lease:    d.lease(o.object("lease")),
 	}
 	o.list("autoscalers", func(o *object) { f.Autoscalers = append(f.Autoscalers, d.autoscaler(o)) })
 	o.foreign = map[string]string{
@@ -25,6 +26,11 @@ func (d *decoder) file() File {
 func (d *decoder) log(o *object) Log {
 	defer o.done()
 	return Log{Level: o.text("level"), Format: o.text("format")}
+}
+
+func (d *decoder) lease(o *object) Lease {
+	defer o.done()
+	return Lease{TTL: o.duration("ttl")}
 }
 
 func (d *decoder) nats(o *object) NATS {
@@ -57,6 +63,9 @@ func (d *decoder) autoscaler(o *object) Autoscaler {
 	a.MaxSpinUpTime = o.duration("max_spin_up_time")
 	a.PollingInterval = o.duration("polling_interval")
 	a.MaxLifetime = o.duration("max_lifetime")
+	deadMan := o.object("dead_man")
+	a.DeadMan = DeadMan{Unreachable: deadMan.duration("unreachable")}
+	deadMan.done()
 	a.WorkersPrefix = o.text("workers_prefix")
 	a.BaseDockerImage = o.text("base_docker_image")
 	a.DockerMode = o.flag("docker_mode")

@@ -12,6 +12,7 @@ func fileDefaults() map[string]any {
 	return map[string]any{
 		"state_dir": "/var/lib/ebb",
 		"log":       map[string]any{"level": "info", "format": "auto"},
+		"lease":     map[string]any{"ttl": "15s"},
 	}
 }
 
@@ -25,8 +26,9 @@ func autoscalerDefaults() map[string]any {
 		"agent_version":        AgentVersionDefault,
 		"exclude_bashrc":       false,
 		"on_shutdown":          string(ShutdownKeep),
-		"requeue_lost_tasks":   false,
-		"warn_duplicate_tasks": false,
+		"dead_man":             map[string]any{"unreachable": "6h"},
+		"requeue_lost_tasks":   true,
+		"warn_duplicate_tasks": true,
 		"aws":                  map[string]any{"use_iam_role": false},
 	}
 }
@@ -36,7 +38,7 @@ func resourceDefaults() map[string]any {
 		"cpu_only":   false,
 		"monitoring": false,
 		"on_demand_fallback": map[string]any{
-			"enabled": false, "patience": "10m", "blackout": "0s",
+			"enabled": false, "patience": "2m", "blackout": "0s",
 		},
 	}
 }

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/ebbscale/ebb/messages"
+)
 
 // File is everything one process is told. It is complete: defaults are filled in.
 type File struct {
@@ -8,6 +12,7 @@ type File struct {
 	StateDir string `json:"state_dir"`
 	Log      Log    `json:"log"`
 	NATS     NATS   `json:"nats"`
+	Lease    Lease  `json:"lease"`
 	// Autoscalers holds at least one, with distinct names.
 	Autoscalers []Autoscaler `json:"autoscalers"`
 }
@@ -18,6 +23,27 @@ type Log struct {
 	Level string `json:"level"`
 	// Format is auto (console on a terminal, else json), json or console.
 	Format string `json:"format"`
+}
+
+// Lease says how long the right to act for an autoscaler lasts without renewal,
+// so that of several processes with the same autoscaler one acts at a time.
+type Lease struct {
+	// TTL is from 5 s to 5 min.
+	TTL time.Duration `json:"ttl"`
+}
+
+// Timing is how leases with this TTL are kept, in the proportions of
+// [messages.DefaultLeaseTiming]: renewed after 4/15 of it, and not acted on in
+// the last 3/15.
+func (l Lease) Timing() messages.LeaseTiming {
+	return messages.LeaseTiming{TTL: l.TTL, Renew: l.TTL * 4 / 15, Margin: l.TTL * 3 / 15}
+}
+
+// DeadMan says when an instance ends itself because nobody is left to end it.
+type DeadMan struct {
+	// Unreachable is how long the ClearML server may be out of reach of an
+	// instance that runs no task; 0 is for ever.
+	Unreachable time.Duration `json:"unreachable"`
 }
 
 // NATS says where events and durable state go.
@@ -71,8 +97,10 @@ type Autoscaler struct {
 	MaxSpinUpTime time.Duration `json:"max_spin_up_time"`
 	// PollingInterval is the time between two looks at the queues.
 	PollingInterval time.Duration `json:"polling_interval"`
-	// MaxLifetime ends an instance this long after its launch; 0 never does.
+	// MaxLifetime is the age at which an instance takes no new task and is ended
+	// after the one it runs; 0 is no limit.
 	MaxLifetime time.Duration `json:"max_lifetime"`
+	DeadMan     DeadMan       `json:"dead_man"`
 
 	// WorkersPrefix is the first part of the workers' names. No other autoscaler
 	// on the same ClearML server may have it.
@@ -92,9 +120,11 @@ type Autoscaler struct {
 	AgentVersion  string `json:"agent_version"`
 	ExcludeBashrc bool   `json:"exclude_bashrc"`
 
-	OnShutdown         ShutdownAction `json:"on_shutdown"`
-	RequeueLostTasks   bool           `json:"requeue_lost_tasks"`
-	WarnDuplicateTasks bool           `json:"warn_duplicate_tasks"`
+	OnShutdown ShutdownAction `json:"on_shutdown"`
+	// RequeueLostTasks puts the task of a lost instance back into its queue.
+	RequeueLostTasks bool `json:"requeue_lost_tasks"`
+	// WarnDuplicateTasks records when two live workers run the same task.
+	WarnDuplicateTasks bool `json:"warn_duplicate_tasks"`
 
 	// Resources are the resource types, with distinct names, in file order.
 	Resources []Resource `json:"resources"`
@@ -201,9 +231,11 @@ type Resource struct {
 // Fallback says when a spot resource may launch on-demand instances instead.
 type Fallback struct {
 	Enabled bool `json:"enabled"`
-	// Patience is how long spot capacity is asked for before on-demand is.
+	// Patience is how long every spot offering must have been refused before
+	// on-demand is asked.
 	Patience time.Duration `json:"patience"`
-	// Blackout is how long after that spot is not asked at all; 0 asks at once.
+	// Blackout is how long after that spot is not asked at all; 0 asks again as
+	// usual.
 	Blackout time.Duration `json:"blackout"`
 }
 

@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/messages"
 )
 
 // TestFormats loads the same configuration in three syntaxes.
@@ -34,8 +37,14 @@ func TestDefaults(t *testing.T) {
 	if a.MaxIdleTime != 15*time.Minute || a.MaxSpinUpTime != 30*time.Minute || a.PollingInterval != time.Minute {
 		t.Errorf("times are %v, %v, %v", a.MaxIdleTime, a.MaxSpinUpTime, a.PollingInterval)
 	}
-	if a.DockerMode || a.WarnDuplicateTasks || !a.RequeueLostTasks || f.Autoscalers[0].RequeueLostTasks || a.OnShutdown != config.ShutdownKeep {
+	if a.DockerMode || a.WarnDuplicateTasks || a.RequeueLostTasks || a.OnShutdown != config.ShutdownKeep || a.DeadMan.Unreachable != 0 {
 		t.Errorf("switches are %+v", a)
+	}
+	if prod := f.Autoscalers[0]; !prod.WarnDuplicateTasks || !prod.RequeueLostTasks || prod.DeadMan.Unreachable != 6*time.Hour || prod.MaxLifetime != 0 {
+		t.Errorf("switches are %+v", prod)
+	}
+	if r.OnDemandFallback != (config.Fallback{Patience: 2 * time.Minute}) {
+		t.Errorf("fallback is %+v", r.OnDemandFallback)
 	}
 	if a.AgentVersion != config.AgentVersionDefault || f.Autoscalers[0].WorkersPrefix != "dynamic_aws" {
 		t.Errorf("agent %s, prefix %s", a.AgentVersion, f.Autoscalers[0].WorkersPrefix)
@@ -58,6 +67,35 @@ func TestDefaults(t *testing.T) {
 	}
 	if _, ok := a.ResourceNamed("gpu"); ok {
 		t.Error("gpu is found in the wrong autoscaler")
+	}
+}
+
+// TestLease keeps the proportions of the usual timing.
+func TestLease(t *testing.T) {
+	t.Parallel()
+	const minimal = `autoscalers:
+  - name: a
+    clearml: {api_server: "https://api.clear.ml", auth_token: t}
+    aws: {region: us-east-1, use_iam_role: true}
+    resources: [{name: one, instance_type: m5.large, availability_zones: auto, ami_id: ami-01234567, max_instances: 1, queue: gpu}]
+`
+	path := write(t, "lease.yaml", minimal)
+	if usual := load(t, config.Source{Path: path}).Lease.Timing(); usual != messages.DefaultLeaseTiming() {
+		t.Errorf("the default is %+v", usual)
+	}
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	config.RegisterFlags(fs)
+	environ := []string{"EBB_LEASE__TTL=5s", "EBB_AUTOSCALERS__A__DEAD_MAN__UNREACHABLE=90m"}
+	f := load(t, config.Source{Path: path, Environ: environ})
+	if f.Lease.TTL != 5*time.Second || f.Autoscalers[0].DeadMan.Unreachable != 90*time.Minute {
+		t.Errorf("from the environment: %+v, %+v", f.Lease, f.Autoscalers[0].DeadMan)
+	}
+	if err := fs.Parse([]string{"--lease-ttl", "1m"}); err != nil {
+		t.Fatal(err)
+	}
+	want := messages.LeaseTiming{TTL: time.Minute, Renew: 16 * time.Second, Margin: 12 * time.Second}
+	if got := load(t, config.Source{Path: path, Environ: environ, Flags: fs}).Lease.Timing(); got != want {
+		t.Errorf("from the flag: %+v, want %+v", got, want)
 	}
 }
 

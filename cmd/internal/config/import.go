@@ -36,7 +36,7 @@ func (n Note) String() string {
 //
 // The File is not checked as Load does, because the other side rarely has
 // everything: each problem that Load would find is among the notes, as is each key
-// that has no equivalent and each that is not acted on. Nothing outside data is read: references such as
+// that has no equivalent. Nothing outside data is read: references such as
 // ${ENV:NAME} become notes. The error is Errors when data cannot be read at all, or
 // is ebb's own form with keys or types that are not.
 func Import(data []byte, formatHint string) (File, []Note, error) {
@@ -140,16 +140,11 @@ func decodeImport(t *tree, root map[string]any) (File, *decoder, error) {
 	return d.file(), d, nil
 }
 
-// todo are the problems that Load would find, as notes, and the options that are
-// not acted on.
+// todo are the problems that Load would find, as notes.
 func todo(d *decoder, f File) []Note {
 	var notes []Note
 	for _, p := range sorted(d.validate(f)) {
 		notes = append(notes, Note{Source: p.Where, Path: p.Path, Message: p.Message + "; " + p.Fix})
-	}
-	for _, n := range f.Unheeded() {
-		n.Source = d.t.origins[n.Path]
-		notes = append(notes, n)
 	}
 	return notes
 }

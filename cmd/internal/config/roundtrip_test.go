@@ -116,6 +116,7 @@ func anyAutoscaler(t *rapid.T) config.Autoscaler {
 		Git:         config.Git{User: anyText().Draw(t, "user"), Password: anySecret().Draw(t, "password")},
 		MaxIdleTime: anyDuration().Draw(t, "idle"), MaxSpinUpTime: anyDuration().Draw(t, "spin up"), PollingInterval: anyDuration().Draw(t, "poll"),
 		MaxLifetime:   rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "lifetime"),
+		DeadMan:       config.DeadMan{Unreachable: rapid.SampledFrom([]time.Duration{0, time.Minute, 6 * time.Hour}).Draw(t, "unreachable")},
 		WorkersPrefix: "p" + anyText().Draw(t, "prefix"), DockerMode: rapid.Bool().Draw(t, "docker"), BaseDockerImage: anyText().Draw(t, "image"),
 		IAMInstanceProfile: config.IAMInstanceProfile{ARN: anyText().Draw(t, "arn"), Name: anyText().Draw(t, "profile")},
 		InitScript:         anySecret().Draw(t, "script"), ClearMLConf: anySecret().Draw(t, "conf"),
@@ -142,6 +143,7 @@ func anyFile(t *rapid.T) config.File {
 			TLS: config.TLS{CAFile: anyText().Draw(t, "ca"), CertFile: anyText().Draw(t, "cert"), KeyFile: anyText().Draw(t, "tls key")},
 		},
 	}
+	f.Lease.TTL = rapid.OneOf(anyDuration(), rapid.Just(time.Duration(0))).Draw(t, "ttl")
 	if f.NATS.URL == "" {
 		f.NATS.Listen = "127.0.0.1:" + anyText().Draw(t, "listen")
 	}

@@ -130,6 +130,12 @@ func (c *checker) process(f File) {
 	c.required("state_dir", f.StateDir, "write a directory, such as /var/lib/ebb")
 	c.oneOf("log.level", f.Log.Level, "trace", "debug", "info", "warn", "error")
 	c.oneOf("log.format", f.Log.Format, "auto", "json", "console")
+	switch ttl := f.Lease.TTL; {
+	case ttl < leaseLeast:
+		c.atLeast("lease.ttl", ttl, leaseLeast)
+	case ttl > leaseMost:
+		c.add("lease.ttl", shortDuration(ttl)+" is too long: after a crash nobody acts for that time", "write at most "+shortDuration(leaseMost))
+	}
 
 	if f.NATS.URL == "" {
 		c.embeddedServer(f.NATS)
@@ -137,6 +143,13 @@ func (c *checker) process(f File) {
 		c.externalServer(f.NATS)
 	}
 }
+
+// The bounds of lease.ttl: below, a slow disk or a garbage collection costs the
+// lease; above, nobody acts for long after a crash.
+const (
+	leaseLeast = 5 * time.Second
+	leaseMost  = 5 * time.Minute
+)
 
 func (c *checker) externalServer(n NATS) {
 	logins := []string{}

@@ -20,6 +20,7 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 	c.atLeast(at("max_idle_time"), a.MaxIdleTime, time.Second)
 	c.atLeast(at("max_spin_up_time"), a.MaxSpinUpTime, time.Second)
 	c.atLeast(at("polling_interval"), a.PollingInterval, time.Second)
+	c.lifetimes(path, a)
 	c.workersPrefix(at("workers_prefix"), a.WorkersPrefix)
 	c.docker(path, a)
 	if a.IAMInstanceProfile.ARN != "" && a.IAMInstanceProfile.Name != "" {
@@ -52,6 +53,25 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 		c.resource(p, r, a.AWS.Region)
 	}
 	c.queues(path, a, names)
+}
+
+// unreachableLeast is below the time that a restart of a ClearML server takes.
+const unreachableLeast = time.Minute
+
+// lifetimes checks when instances end for other reasons than idleness. An
+// instance that ends before its worker may come would be launched for ever.
+func (c *checker) lifetimes(path string, a Autoscaler) {
+	at := child(path, "max_lifetime")
+	for i, r := range a.Resources {
+		if spinUp := a.SpinUpTime(r); a.MaxLifetime > 0 && a.MaxLifetime <= spinUp {
+			c.add(at, fmt.Sprintf("%s is not above the max_spin_up_time of %s, %s: instances would end before they run a task",
+				shortDuration(a.MaxLifetime), item("resources", i), shortDuration(spinUp)), "write a longer time, such as 24h, or 0 for no limit")
+			break
+		}
+	}
+	if a.DeadMan.Unreachable > 0 {
+		c.atLeast(child(path, "dead_man.unreachable"), a.DeadMan.Unreachable, unreachableLeast)
+	}
 }
 
 func (c *checker) docker(path string, a Autoscaler) {
@@ -187,6 +207,8 @@ func (c *checker) queueName(path, name string) {
 	switch {
 	case len([]rune(name)) < 3:
 		c.add(path, c.show(path, name)+" is too short for a queue: ClearML's names have at least 3 characters", "write the queue's name as ClearML shows it")
+	case len([]rune(name)) > tagValueMax:
+		c.add(path, fmt.Sprintf("has %d characters: instances carry the queue's name in a tag, and EC2 takes %d", len([]rune(name)), tagValueMax), "rename the queue")
 	case strings.TrimSpace(name) != name || strings.ContainsAny(name, "\n\r\t\x00"):
 		c.add(path, c.show(path, name)+" begins or ends with a space, or has a line break or tab", "write the queue's name as ClearML shows it")
 	}

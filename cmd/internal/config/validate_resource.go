@@ -142,11 +142,11 @@ func (c *checker) zones(path string, zones []string, region string) {
 	}
 }
 
-// Limits of EC2 on tags. ebb adds ebb:autoscaler, ebb:resource and ebb:intent, and
-// Name where there is none.
+// Limits of EC2 on tags. ebb adds ebb:autoscaler, ebb:resource, ebb:intent and
+// ebb:queue, and Name where there is none.
 const (
 	tagsMax     = 50
-	tagsOfEbb   = 3
+	tagsOfEbb   = 4
 	tagKeyMax   = 128
 	tagValueMax = 256
 )

@@ -113,6 +113,8 @@ func (b *board) apply(recorded messages.Recorded, line string) {
 		b.move(e.Instance, "draining", "", recorded.At)
 	case messages.InstanceKept:
 		b.move(e.Instance, "idle", "", recorded.At)
+	case messages.InstanceRecalled:
+		b.move(e.Instance, "idle", "", recorded.At)
 	case messages.InstanceTerminating:
 		b.move(e.Instance, "terminating", "", recorded.At)
 	case messages.InstanceGone:

@@ -115,7 +115,7 @@ func (p plan) play(ctx context.Context, dir string) error {
 	}
 	process, err := app.Start(ctx, app.Options{
 		File: file, Version: p.Version, Log: p.Log, Clock: now,
-		AnswerFresh: max(actors.DefaultAnswerFresh, time.Duration(p.Speed*float64(answerTime))),
+		AnswerFresh: max(actors.DefaultAnswerFresh, time.Duration(p.Speed*float64(answerTime))), Speed: p.Speed,
 	})
 	if err != nil {
 		return err

@@ -71,5 +71,13 @@ func phrases() map[messages.ReasonCode]string {
 		messages.ReasonNoResource:      "no such resource type",
 		messages.ReasonEnded:           "ended by itself or by EC2",
 		messages.ReasonInterrupted:     "spot instance taken back by EC2",
+		messages.ReasonMaxLifetime:     "older than max_lifetime",
+		messages.ReasonOverMax:         "more than max_instances",
+		messages.ReasonBootFailures:    "failed too many boots",
+		messages.ReasonLaunchRefused:   "launches are refused for good",
+		messages.ReasonInstanceGone:    "instance gone",
+		messages.ReasonNeverStarted:    "taken but never started",
+		messages.ReasonGuarded:         "too many look unhealthy at once to believe it",
+		messages.ReasonPolicy:          "as configured",
 	}
 }

@@ -12,17 +12,23 @@ import (
 // exhaustive over the sealed set; the parts below only know theirs.
 func Words(event messages.Event) string {
 	switch e := event.(type) {
-	case messages.AutoscalerStarted, messages.AutoscalerStopped,
+	case messages.AutoscalerStarted, messages.AutoscalerStopped, messages.AutoscalerReconfigured,
 		messages.ObservationFailed, messages.ObservationRecovered:
 		return autoscalerWords(e)
-	case messages.QueueCreated, messages.QueueObserved, messages.QueuePlanned:
+	case messages.QueueCreated, messages.QueueObserved, messages.QueuePlanned, messages.QueueClosed, messages.QueueOpened:
 		return queueWords(e)
 	case messages.InstanceRequested, messages.InstanceRefused, messages.InstanceLaunched,
 		messages.InstanceAdopted, messages.InstanceStray:
 		return launchWords(e)
-	case messages.InstanceRegistered, messages.InstanceBusy, messages.InstanceIdle, messages.InstanceDraining,
-		messages.InstanceKept, messages.InstanceUnready, messages.InstanceTerminating, messages.InstanceGone:
+	case messages.InstanceRegistered, messages.InstanceBusy, messages.InstanceIdle, messages.InstanceUnready, messages.InstanceNoticed:
 		return instanceWords(e)
+	case messages.InstanceDraining, messages.InstanceKept, messages.InstanceRecalled,
+		messages.InstanceTerminating, messages.InstanceUnended, messages.InstanceGone:
+		return endWords(e)
+	case messages.ResourceHeld, messages.ResourceReleased, messages.FleetGuarded:
+		return holdWords(e)
+	case messages.TaskRequeued, messages.TaskLost, messages.TaskDuplicated:
+		return taskWords(e)
 	}
 	return ""
 }
@@ -30,7 +36,17 @@ func Words(event messages.Event) string {
 func autoscalerWords(event any) string {
 	switch e := event.(type) {
 	case messages.AutoscalerStarted:
-		return fmt.Sprintf("ebb %s serves queues %s with %s", clean(e.Version), joined(e.Queues), joined(e.Resources))
+		text := fmt.Sprintf("ebb %s serves queues %s with %s", clean(e.Version), joined(e.Queues), joined(e.Resources))
+		if e.Holder != "" {
+			text += fmt.Sprintf("; %s is owner %d", clean(e.Holder), e.Epoch)
+		}
+		return text
+	case messages.AutoscalerReconfigured:
+		changes := make([]string, 0, len(e.Changes))
+		for _, change := range e.Changes {
+			changes = append(changes, clean(change))
+		}
+		return "new configuration: " + strings.Join(changes, "; ")
 	case messages.AutoscalerStopped:
 		return fmt.Sprintf("stopped (on_shutdown: %s), %s left running", clean(e.OnShutdown), counted(e.Left, "instance"))
 	case messages.ObservationFailed:
@@ -60,6 +76,13 @@ func queueWords(event any) string {
 		}
 		text := fmt.Sprintf("%s waiting: %d covered, %d launching, %d unmet", counted(e.Waiting, "task"), e.Covered, e.Launching, e.Unmet)
 		return text + because(e.Reasons)
+	case messages.QueueClosed:
+		if e.Instance == "" {
+			return "closed to all agents"
+		}
+		return "closed to all agents for a moment, to end " + clean(string(e.Instance))
+	case messages.QueueOpened:
+		return "open again"
 	}
 	return ""
 }
@@ -96,18 +119,50 @@ func instanceWords(event any) string {
 		return text
 	case messages.InstanceIdle:
 		return fmt.Sprintf("%s: idle since %s", clean(string(e.Resource)), clock(e.Since))
-	case messages.InstanceDraining:
-		return clean(string(e.Resource)) + ": picked to go" + because(e.Reasons)
-	case messages.InstanceKept:
-		return clean(string(e.Resource)) + ": kept after all" + because(e.Reasons)
 	case messages.InstanceUnready:
 		text := clean(string(e.Resource)) + ": has no live worker" + because(e.Reasons)
 		if last := lastLine(e.Console); last != "" {
 			text += fmt.Sprintf("; its console ends with %q", last)
 		}
 		return text
+	case messages.InstanceNoticed:
+		text := fmt.Sprintf("%s: EC2 announced %s", clean(string(e.Resource)), notice(e.Notice))
+		if !e.When.IsZero() {
+			text += " at " + clock(e.When)
+		}
+		if e.Task != "" {
+			text += ", with task " + clean(string(e.Task)) + " on it"
+		}
+		return text
+	}
+	return ""
+}
+
+// notice is an announcement in words; one that this version does not know stands
+// for itself.
+func notice(kind messages.NoticeKind) string {
+	switch kind {
+	case messages.NoticeInterruption:
+		return "to take it back"
+	case messages.NoticeRebalance:
+		return "that it may have to take it back (rebalance)"
+	}
+	return clean(string(kind))
+}
+
+// endWords are about an instance that goes, or does not after all.
+func endWords(event any) string {
+	switch e := event.(type) {
+	case messages.InstanceDraining:
+		return clean(string(e.Resource)) + ": picked to go" + because(e.Reasons)
+	case messages.InstanceKept:
+		return clean(string(e.Resource)) + ": kept after all" + because(e.Reasons)
+	case messages.InstanceRecalled:
+		return clean(string(e.Resource)) + ": taken back into service" + because(e.Reasons)
 	case messages.InstanceTerminating:
-		return clean(string(e.Resource)) + ": EC2 is ending it" + because(e.Reasons)
+		return clean(string(e.Resource)) + ": EC2 is ending it" + method(e.Method) + because(e.Reasons)
+	case messages.InstanceUnended:
+		return clean(string(e.Resource)) + ": EC2 will not end it, and it goes on costing money: " + failure(e.Class, e.Code, e.Message)
 	case messages.InstanceGone:
 		text := fmt.Sprintf("%s: %s is gone after %s", clean(string(e.Resource)), clean(e.Offering.String()), seconds(e.UpSeconds))
 		if e.Task != "" {
@@ -116,6 +171,71 @@ func instanceWords(event any) string {
 		return text + because(e.Reasons)
 	}
 	return ""
+}
+
+// method is how it was made certain that an instance has no work.
+func method(m messages.DrainMethod) string {
+	words := clean(string(m))
+	switch m {
+	case messages.DrainAcknowledged:
+		words = "its supervisor says that it has no work"
+	case messages.DrainVanished:
+		words = "its worker is gone for good"
+	case messages.DrainBarrier:
+		words = "it had no work while its queues were closed"
+	case messages.DrainNeverRegistered:
+		words = "it never had a worker"
+	case messages.DrainForced:
+		words = "whatever it runs"
+	case "":
+		return "" // an event of an earlier version
+	}
+	return " (" + words + ")"
+}
+
+// holdWords are about what is not done for a while.
+func holdWords(event any) string {
+	switch e := event.(type) {
+	case messages.ResourceHeld:
+		text := held(e.InstanceType) + "launches nothing, or one at a time"
+		if !e.Until.IsZero() {
+			text += "; one is tried at " + clock(e.Until)
+		}
+		return text + because(e.Reasons)
+	case messages.ResourceReleased:
+		return held(e.InstanceType) + "launches as before"
+	case messages.FleetGuarded:
+		return fmt.Sprintf("%d of %s look unhealthy at once: at most %d may go, the others stay", e.Suspects, counted(e.Alive, "instance"), e.Allowed)
+	}
+	return ""
+}
+
+// held is the instance type in front of a sentence, if it is about one.
+func held(instanceType string) string {
+	if instanceType == "" {
+		return ""
+	}
+	return clean(instanceType) + " "
+}
+
+func taskWords(event any) string {
+	switch e := event.(type) {
+	case messages.TaskRequeued:
+		return fmt.Sprintf("%swas lost and is back in queue %s", named(e.Name), clean(string(e.Queue))) + because(e.Reasons)
+	case messages.TaskLost:
+		return named(e.Name) + "is lost and stays so" + because(e.Reasons)
+	case messages.TaskDuplicated:
+		return named(e.Name) + "runs on several workers: " + joined(e.Workers)
+	}
+	return ""
+}
+
+// named is the name of a task in front of a sentence, if it has one.
+func named(task string) string {
+	if task == "" {
+		return ""
+	}
+	return "(" + clean(task) + ") "
 }
 
 // lastLine is the last line of a console that says anything.

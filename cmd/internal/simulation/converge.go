@@ -2,39 +2,62 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/messages"
 )
 
-// Finished counts the tasks that completed, and Unfinished lists those that did
-// not although no worker was taken away from them.
-func (w *World) Finished() int {
+// rescuedMost is how often a task is put back at most.
+const rescuedMost = 3
+
+// rescuedWithin is how long after all is well again, and after its instance is
+// gone, a task that lost its worker is in a queue again at the latest.
+const rescuedWithin = 40 * time.Minute
+
+// Finished counts the tasks that completed.
+func (w *World) Finished() int { return w.count(fakeclearml.StatusCompleted) }
+
+func (w *World) count(status fakeclearml.Status) int {
 	n := 0
-	for _, task := range w.tasks {
-		if w.ml.TaskStatus(task) == fakeclearml.StatusCompleted {
+	for _, t := range w.laws.listed {
+		if w.status(t) == status {
 			n++
 		}
 	}
 	return n
 }
 
-// Unfinished lists the tasks that are not done, with where they stand. Those
-// that lost their worker are left out: this version does not put them back.
+// Unfinished lists the tasks that are not as they should be in the end: neither
+// completed nor, if their user gave them up, stopped. Without
+// [Options.Requeue] those that lost their worker are left out.
 func (w *World) Unfinished() []string {
 	var list []string
-	for n, task := range w.tasks {
-		status := w.ml.TaskStatus(task)
-		if _, lost := w.laws.lost[task]; !lost && status != fakeclearml.StatusCompleted {
-			list = append(list, fmt.Sprintf("task-%d of %s is %s", n+1, w.laws.queueOf[task], status))
+	for _, t := range w.laws.listed {
+		status, want := w.status(t), fakeclearml.StatusCompleted
+		switch {
+		case status == want, t.aborted && status == fakeclearml.StatusStopped, t.losses > 0 && !w.options.Requeue, t.givenUp():
+		default:
+			list = append(list, strings.TrimSuffix(fmt.Sprintf("%s of %s is %s, %s", t.name, t.queue, status, t.lost), ", "))
 		}
 	}
 	return list
 }
 
-// Lost counts the tasks whose worker was taken away from them.
-func (w *World) Lost() int { return len(w.laws.lost) }
+// givenUp says that a task was lost once more after it had been put back as often
+// as it may be.
+func (t *task) givenUp() bool { return t.lost != "" && t.requeues >= rescuedMost }
+
+// Lost counts the tasks whose worker was taken away from them at least once.
+func (w *World) Lost() int {
+	n := 0
+	for _, t := range w.laws.listed {
+		n += min(t.losses, 1)
+	}
+	return n
+}
 
 // Alive counts the instances of a resource type that are pending or running; of
 // all when the name is empty.
@@ -52,11 +75,14 @@ func (w *World) Alive(resource string) int {
 // Converged lets time pass until all tasks are done and no instance is left, at
 // most for the given time, and says what is not as it should be then.
 func (w *World) Converged(within time.Duration) []string {
-	for end := w.Now().Add(within); w.Now().Before(end); w.Advance(time.Minute) {
+	healed := w.Now()
+	w.laws.healed = healed
+	for end := healed.Add(within); w.Now().Before(end); w.Advance(time.Minute) {
 		if len(w.Unfinished()) == 0 && w.Alive("") == 0 {
 			w.Advance(5 * time.Minute) // for the last listings and events
-			return w.unexplained()
+			return slices.Concat(w.unexplained(), w.leftovers())
 		}
+		w.laws.rescued()
 	}
 	var wrong []string
 	for _, task := range w.Unfinished() {
@@ -67,7 +93,45 @@ func (w *World) Converged(within time.Duration) []string {
 			wrong = append(wrong, fmt.Sprintf("not converged: %s of %s, launched at %s, still runs", i.id, i.resource, i.launched.Format(time.TimeOnly)))
 		}
 	}
-	return wrong
+	return append(wrong, w.leftovers()...)
+}
+
+// rescued looks for tasks that should have been put back by now.
+func (l *laws) rescued() {
+	if !l.world.options.Requeue {
+		return
+	}
+	for _, t := range l.listed {
+		since := t.lostAt
+		if at := l.lastHeldBy(t); at.After(since) {
+			since = at
+		}
+		if l.healed.After(since) {
+			since = l.healed
+		}
+		if t.lost == "" || t.givenUp() || t.aborted || l.overdue[t] || l.world.Now().Sub(since) < rescuedWithin || l.world.status(t) == fakeclearml.StatusCompleted {
+			continue
+		}
+		l.overdue[t] = true
+		l.breach("%s is not put back %s after it was lost: %s", t.name, rescuedWithin, t.lost)
+	}
+}
+
+// lastHeldBy is when the last worker of a task was seen to be gone; now while it
+// is not, as nobody may put the task back before.
+func (l *laws) lastHeldBy(t *task) time.Time {
+	found, err := l.world.ml.Task(t.id)
+	if err != nil {
+		return time.Time{}
+	}
+	i := l.instances[endOfID(found.LastWorker)]
+	switch {
+	case i == nil || found.Status != fakeclearml.StatusInProgress:
+		return time.Time{}
+	case i.ended.IsZero():
+		return l.world.Now()
+	}
+	return i.ended
 }
 
 // unexplained lists instances whose beginning or end no event tells. Around a
@@ -97,4 +161,31 @@ func (l *laws) disturbedAround(from, to time.Time) bool {
 		}
 	}
 	return false
+}
+
+// forgotten says that an instance has come and gone around a time when nobody or
+// somebody else acted: who came then does not know it, and leaves its keys, which
+// may be another autoscaler's, for a day.
+func (l *laws) forgotten(id messages.InstanceID) bool {
+	i := l.instances[string(id)]
+	return i != nil && !i.ended.IsZero() && l.disturbedAround(i.ended, i.ended)
+}
+
+// leftovers lists what is left on the queues of instances that are gone, and
+// what keeps agents from pulling.
+func (w *World) leftovers() []string {
+	var wrong []string
+	for _, q := range w.ml.Queues() {
+		if slices.Contains(q.Tags, messages.BarrierTag) {
+			wrong = append(wrong, fmt.Sprintf("queue %s is left with tag %s", q.Name, messages.BarrierTag))
+		}
+		for key := range q.Metadata {
+			id, about := messages.ChannelInstance(key)
+			if key == messages.BarrierKey || (about && !w.laws.forgotten(id)) {
+				wrong = append(wrong, fmt.Sprintf("queue %s is left with key %s", q.Name, key))
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
 }

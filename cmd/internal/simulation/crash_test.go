@@ -23,7 +23,7 @@ func play(t *testing.T, prepare func(*simulation.World)) *simulation.World {
 			{Name: "A", Max: 2, MaxIdle: 2 * time.Minute, MaxSpinUp: 5 * time.Minute},
 			{Name: "B", Max: 2, MaxIdle: 2 * time.Minute, MaxSpinUp: 5 * time.Minute, Market: messages.Spot},
 		},
-		Stale: 10 * time.Minute,
+		Stale: 10 * time.Minute, Story: true,
 	})
 	if err != nil {
 		t.Fatal(err)

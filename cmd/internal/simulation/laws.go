@@ -1,11 +1,7 @@
 package simulation
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -42,11 +38,16 @@ type laws struct {
 	alive     map[string]int // by resource type
 	perLaunch map[string]int
 	waiting   map[string][]sample // by queue, oldest first
-	queueOf   map[string]string   // by task
-	lost      map[string]string   // tasks whose worker was taken away, and how
+	tasks     map[string]*task    // by id
+	listed    []*task             // in the order they were enqueued
 	stopping  messages.OnShutdown
 	disturbs  []time.Time
-	explained map[messages.InstanceID]*explanation
+	lateCalls int // by processes that had lost their lease
+	healed    time.Time
+	overdue   map[*task]bool
+
+	configurations []configuration // the oldest first
+	explained      map[messages.InstanceID]*explanation
 }
 
 // instance is what is true of an instance, whatever anybody was told.
@@ -56,8 +57,8 @@ type instance struct {
 	ended        time.Time // shutting down since
 	endedBy      string
 	registered   bool
-	frozen       bool   // its agent is
-	task         string // popped from a queue and not ended
+	frozen       bool  // its agent is
+	task         *task // popped from a queue and not ended
 	taskAt       time.Time
 	checked      time.Time // when the tasks API was last asked about it
 }
@@ -78,8 +79,8 @@ type explanation struct {
 func newLaws(w *World) *laws {
 	return &laws{
 		world: w, instances: map[string]*instance{}, hosts: map[string]*instance{}, alive: map[string]int{},
-		perLaunch: map[string]int{}, waiting: map[string][]sample{}, queueOf: map[string]string{},
-		lost: map[string]string{}, explained: map[messages.InstanceID]*explanation{},
+		perLaunch: map[string]int{}, waiting: map[string][]sample{}, tasks: map[string]*task{},
+		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{},
 	}
 }
 
@@ -118,22 +119,23 @@ func (l *laws) launched(t fakeec2.Transition) {
 	l.order = append(l.order, i)
 	l.hosts["ip-"+strings.ReplaceAll(found.PrivateIP, ".", "-")] = i
 	l.alive[i.resource]++
-	at := slices.IndexFunc(l.world.options.Resources, func(r Resource) bool { return r.Name == i.resource })
-	if at < 0 {
-		l.breach("%s was launched for resource type %q, which is not configured", i.id, i.resource)
-		return
-	}
-	spec := l.world.options.Resources[at]
-	if l.alive[i.resource] > spec.Max {
-		l.breach("%d instances of %s are alive, at most %d may be", l.alive[i.resource], i.resource, spec.Max)
-	}
 	launch := found.Tag(ec2.TagIntent)
 	l.perLaunch[launch]++
-	switch record := l.world.store.byLaunch[messages.LaunchID(launch)]; {
-	case record == nil:
+	record := l.world.store.byLaunch[messages.LaunchID(launch)]
+	if record == nil {
 		l.breach("%s was launched without an intent in the ledger (tag %q)", i.id, launch)
-	case l.perLaunch[launch] > record.Intent.Count:
+		return
+	}
+	if l.perLaunch[launch] > record.Intent.Count {
 		l.breach("launch %s asked for %d instances and has %d", launch, record.Intent.Count, l.perLaunch[launch])
+	}
+	spec, configured := l.limitSince(i.resource, record.Intent.At)
+	switch {
+	case !configured:
+		l.breach("%s was launched for resource type %q, which is not configured", i.id, i.resource)
+		return
+	case l.alive[i.resource] > spec.Max:
+		l.breach("%d instances of %s are alive, at most %d may be", l.alive[i.resource], i.resource, spec.Max)
 	}
 	l.needed(spec)
 }
@@ -143,12 +145,15 @@ func (l *laws) needed(spec Resource) {
 	now := l.world.Now()
 	booting := 0
 	for _, i := range l.order {
-		if i.resource == spec.Name && i.ended.IsZero() && !i.registered && now.Sub(i.launched) < spec.MaxSpinUp {
+		if i.resource != spec.Name || !i.ended.IsZero() || i.registered || now.Sub(i.launched) >= spec.MaxSpinUp {
+			continue
+		}
+		if notice, _ := l.world.cloud.Notice(i.id); notice.Action == "" { // one that EC2 takes back is replaced
 			booting++
 		}
 	}
 	tasks := 0
-	for _, queue := range l.world.options.queuesOf(spec.Name) {
+	for _, queue := range l.servedBy(spec.Name) {
 		tasks += l.mostWaiting(queue, now.Add(-l.world.options.Stale))
 	}
 	if booting > tasks {
@@ -167,11 +172,6 @@ func (l *laws) mostWaiting(queue string, since time.Time) int {
 	return most
 }
 
-func (l *laws) enqueued(queue, task string) {
-	l.queueOf[task] = queue
-	l.sample(queue, 1)
-}
-
 func (l *laws) sample(queue string, change int) {
 	n := change
 	if samples := l.waiting[queue]; len(samples) > 0 {
@@ -184,91 +184,8 @@ func (l *laws) ends(t fakeec2.Transition) {
 	i := l.instances[t.InstanceID]
 	l.alive[i.resource]--
 	i.ended, i.endedBy = t.At, t.Reason
-	if i.task == "" {
-		return
-	}
-	l.lost[i.task] = fmt.Sprintf("%s ended: %s", i.id, t.Reason)
-	if t.Reason != userEnded || l.stopping == messages.ShutdownAll {
-		return
-	}
-	story := fmt.Sprintf("%s was terminated with a task that it pulled %s before, %s after it was checked",
-		i.id, t.At.Sub(i.taskAt), t.At.Sub(i.checked))
-	switch {
-	case i.checked.IsZero():
-		l.breach("%s: nobody had asked whether it is idle", story)
-	case i.taskAt.Before(i.checked.Add(-reportLag)):
-		l.breach("%s: it had the task when it was checked", story)
-	case t.At.Sub(i.checked) > checkAge:
-		l.breach("%s: the check was too old", story)
-	default:
-		l.races = append(l.races, story)
-	}
-}
-
-// polled sees every request of the autoscaler that the ClearML server has served,
-// and among them the questions what workers are running.
-func (l *laws) polled(r *http.Request, body []byte, answer *http.Response) {
-	if !strings.HasSuffix(r.URL.Path, "/tasks.get_all") || answer.StatusCode != http.StatusOK || !bytes.Contains(body, []byte("in_progress")) {
-		return
-	}
-	for _, i := range l.order {
-		if i.ended.IsZero() && bytes.Contains(body, []byte(i.id)) {
-			i.checked = l.world.Now()
-		}
-	}
-}
-
-// agentCalled sees every request of an agent that the server has served.
-func (l *laws) agentCalled(r *http.Request, body []byte, answer *http.Response) {
-	i := l.hosts[r.Header.Get("X-ClearML-Worker")]
-	endpoint := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-	if i == nil || answer.StatusCode != http.StatusOK {
-		return
-	}
-	switch endpoint {
-	case "workers.register":
-		i.registered = true
-	case "queues.get_next_task":
-		l.popped(i, answer)
-	case "tasks.completed", "tasks.stopped", "tasks.failed":
-		if bytes.Contains(body, []byte(i.task)) {
-			i.task = ""
-		}
-	case "workers.status_report":
-		if i.task != "" && l.world.Now().Sub(i.taskAt) > reportLag && !bytes.Contains(body, []byte(`"task":`)) {
-			l.lost[i.task] = i.id + " could not start it and gave it up"
-			i.task = ""
-		}
-	}
-}
-
-func (l *laws) popped(i *instance, answer *http.Response) {
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		l.breach("read answer of get_next_task: %s", err)
-		return
-	}
-	answer.Body = io.NopCloser(bytes.NewReader(text))
-	var pop struct {
-		Data struct {
-			Entry struct {
-				Task string `json:"task"`
-			} `json:"entry"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(text, &pop); err != nil {
-		l.breach("decode answer of get_next_task: %s", err)
-		return
-	}
-	if task := pop.Data.Entry.Task; task != "" {
-		if i.task != "" {
-			l.lost[i.task] = i.id + " popped another one: the answer to the first was lost"
-		}
-		i.task, i.taskAt = task, l.world.Now()
-		l.sample(l.queueOf[task], -1)
-		if !i.ended.IsZero() {
-			l.lost[task] = i.id + " popped it while it was shutting down"
-		}
+	if i.task != nil {
+		l.endsBusy(i, t)
 	}
 }
 

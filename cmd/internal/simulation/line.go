@@ -3,30 +3,16 @@ package simulation
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"time"
-
-	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"strings"
 )
 
-// hangs is how long a caller waits for an answer that was lost.
-const hangs = 20 * time.Second
-
-var errRefused = errors.New("connection refused")
-
-// line is the network between callers and a server. A request takes its time in
-// each direction.
+// line is HTTP over a wire.
 type line struct {
-	loop    *loop
-	server  http.RoundTripper
-	latency fakeec2.Dist // one way
-	// down refuses every connection.
-	down bool
-	// loses is the share of requests, and again of answers, that are lost.
-	loses float64
+	wire   *wire
+	server http.RoundTripper
 	// seen is told of every request that was served; body is the request's.
 	seen func(r *http.Request, body []byte, answer *http.Response)
 }
@@ -37,28 +23,35 @@ func (n *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.travel(r.Context()); err != nil {
-		return nil, err
+	return carry(r.Context(), n.wire, callOf(r, body), func() (*http.Response, error) { //nolint:contextcheck // it is in the request
+		request := r.Clone(r.Context())
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		answer, err := n.server.RoundTrip(request)
+		if err == nil && n.seen != nil {
+			n.seen(r, body, answer)
+		}
+		return answer, err
+	})
+}
+
+// callOf names the call that a request of either API makes.
+func callOf(r *http.Request, body []byte) call {
+	name := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	if action, isEC2 := bytes.CutPrefix(body, []byte("Action=")); isEC2 {
+		action, _, _ = bytes.Cut(action, []byte("&"))
+		name = string(action)
 	}
-	if n.down {
-		return nil, fmt.Errorf("dial %s: %w", r.URL.Host, errRefused)
+	return call{name: name, changes: changing(name)}
+}
+
+// changing says whether a call of ClearML's or EC2's API changes anything there.
+func changing(name string) bool {
+	switch name {
+	case "RunInstances", "TerminateInstances", "queues.create", "queues.update", "queues.add_or_update_metadata",
+		"queues.delete_metadata", "tasks.enqueue":
+		return true
 	}
-	if n.lost() {
-		return nil, n.hang(r.Context())
-	}
-	request := r.Clone(r.Context())
-	request.Body = io.NopCloser(bytes.NewReader(body))
-	answer, err := n.server.RoundTrip(request)
-	if err == nil && n.seen != nil {
-		n.seen(r, body, answer)
-	}
-	if travelErr := n.travel(r.Context()); travelErr != nil {
-		return nil, travelErr
-	}
-	if err == nil && n.lost() {
-		return nil, n.hang(r.Context())
-	}
-	return answer, err
+	return false
 }
 
 func readAll(r *http.Request) ([]byte, error) {
@@ -71,26 +64,6 @@ func readAll(r *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("read request to %s: %w", r.URL.Path, err)
 	}
 	return body, nil
-}
-
-func (n *line) lost() bool { return n.loses > 0 && n.loop.rng.Float64() < n.loses }
-
-// travel is one way.
-func (n *line) travel(ctx context.Context) error {
-	if !n.loop.sleep(n.latency.Draw(n.loop.rng)) {
-		return context.Canceled
-	}
-	return ctx.Err()
-}
-
-func (n *line) hang(ctx context.Context) error {
-	if !n.loop.sleep(hangs) {
-		return context.Canceled
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return context.DeadlineExceeded
 }
 
 // atOnce lets a handler that waits for its caller to go away see that at once:

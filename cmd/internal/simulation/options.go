@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/ebbscale/ebb/actors"
 	"github.com/ebbscale/ebb/actors/decide"
 	"github.com/ebbscale/ebb/adapters/bootstrap"
 	"github.com/ebbscale/ebb/adapters/ec2"
@@ -17,10 +19,15 @@ import (
 const (
 	autoscalerName = "sim"
 	workersPrefix  = "ebb"
-	apiHost        = "http://clearml.simulation:8008"
-	accessKey      = "SIMULATIONKEY"
-	secretKey      = "simulation-secret"
-	image          = "ami-0e3a1b2c3d4e5f601"
+	clearMLHost    = "clearml.simulation:8008"
+	apiHost        = "http://" + clearMLHost
+	ec2Host        = "ec2.simulation"
+	// unreachable is how long an idle instance waits for a ClearML that does not
+	// answer, until it powers itself off.
+	unreachable = 6 * time.Hour
+	accessKey   = "SIMULATIONKEY"
+	secretKey   = "simulation-secret"
+	image       = "ami-0e3a1b2c3d4e5f601"
 )
 
 // Options say what world to make. Everything but Queues and Resources has a
@@ -52,6 +59,29 @@ type Options struct {
 	// Stale is how long after the last need a launch may still happen, 3 min by
 	// default; worlds in which calls fail need more.
 	Stale time.Duration
+	// Unsupervised leaves out the supervisors on the instances.
+	Unsupervised bool
+	// Story keeps what happens, for [World.Story].
+	Story bool
+	// Wire lets the autoscaler reach ClearML and EC2 through the adapters' HTTP
+	// in place of calling the fakes directly, which is ten times as fast.
+	Wire bool
+	// Processes is how many processes run the autoscaler; 0 is 1.
+	Processes int
+	// Requeue turns the policy requeue_lost_tasks on.
+	Requeue bool
+	// Lease is how leases are kept; zero takes the default.
+	Lease messages.LeaseTiming
+	// Skews are how far the clocks of the processes are off, by seat.
+	Skews []time.Duration
+}
+
+// skew is how far the clock of a seat's host is off.
+func (o Options) skew(seat int) time.Duration {
+	if seat < len(o.Skews) {
+		return o.Skews[seat]
+	}
+	return 0
 }
 
 // Queue is a queue with the resource types that serve it, first choice first.
@@ -70,6 +100,10 @@ type Resource struct {
 	Zones     []string
 	MaxIdle   time.Duration
 	MaxSpinUp time.Duration
+	// MaxLifetime is how long an instance takes work; zero is for ever.
+	MaxLifetime time.Duration
+	// Fallback puts on-demand behind the offerings of a spot type.
+	Fallback bool
 }
 
 func (o Options) filled() (Options, error) {
@@ -88,6 +122,7 @@ func (o Options) filled() (Options, error) {
 	if o.Stale == 0 {
 		o.Stale = 3 * time.Minute
 	}
+	o.Processes, o.Lease = cmp.Or(o.Processes, 1), cmp.Or(o.Lease, messages.DefaultLeaseTiming())
 	resources := make([]Resource, 0, len(o.Resources))
 	for _, r := range o.Resources {
 		if r.Market == "" {
@@ -135,17 +170,39 @@ func (o Options) queuePolicies() []decide.QueuePolicy {
 
 // offerings are what EC2 is asked for: every type in every zone, in this order.
 func (r Resource) offerings() []messages.Offering {
+	markets := []messages.Market{r.Market}
+	if r.Fallback {
+		markets = append(markets, messages.OnDemand)
+	}
 	zones := r.Zones
 	if len(zones) == 0 {
 		zones = []string{""}
 	}
 	var offerings []messages.Offering
-	for _, instanceType := range r.Types {
-		for _, zone := range zones {
-			offerings = append(offerings, messages.Offering{Market: r.Market, InstanceType: instanceType, Zone: zone})
+	for _, market := range markets {
+		for _, instanceType := range r.Types {
+			for _, zone := range zones {
+				offerings = append(offerings, messages.Offering{Market: market, InstanceType: instanceType, Zone: zone})
+			}
 		}
 	}
 	return offerings
+}
+
+// resources are the resource types as the actors take them.
+func (o Options) resources() []actors.Resource {
+	resources := make([]actors.Resource, 0, len(o.Resources))
+	for _, r := range o.Resources {
+		resource := actors.Resource{
+			Name: messages.ResourceName(r.Name), Max: r.Max, Offerings: r.offerings(), MaxIdle: r.MaxIdle, MaxSpinUp: r.MaxSpinUp,
+			MaxLifetime: r.MaxLifetime, Image: image,
+		}
+		if r.Fallback {
+			resource.Fallback = decide.Fallback{Enabled: true, Patience: 2 * time.Minute, Blackout: 10 * time.Minute}
+		}
+		resources = append(resources, resource)
+	}
+	return resources
 }
 
 // templates render what every instance of a resource type is launched with.
@@ -156,17 +213,34 @@ func (w *World) templates() (map[messages.ResourceName]ec2.Template, error) {
 			WorkerPrefix: workersPrefix, Resource: r.Name, Queues: w.options.queuesOf(r.Name),
 			APIServer: apiHost, AccessKey: accessKey, SecretKey: secretKey,
 		}
+		if !w.options.Unsupervised {
+			spec.Autoscaler, spec.MaxIdle, spec.Unreachable = autoscalerName, r.MaxIdle, unreachable
+		}
 		if len(r.Types) == 1 {
 			spec.InstanceType = r.Types[0]
 		}
 		if len(spec.Queues) == 0 {
 			return nil, fmt.Errorf("make world: no queue names resource type %s", r.Name)
 		}
-		script, err := bootstrap.Render(spec)
+		userData, err := w.userData(spec)
 		if err != nil {
 			return nil, fmt.Errorf("make world: resource type %s: %w", r.Name, err)
 		}
-		templates[messages.ResourceName(r.Name)] = ec2.Template{AMI: image, UserData: script.UserData}
+		templates[messages.ResourceName(r.Name)] = ec2.Template{AMI: image, UserData: userData, Home: messages.QueueName(spec.Queues[0])}
 	}
 	return templates, nil
+}
+
+// userData renders a script, once for each specification: that takes a while.
+func (w *World) userData(spec bootstrap.Spec) ([]byte, error) {
+	key := fmt.Sprintf("%+v", spec)
+	if rendered, done := w.scripts[key]; done {
+		return rendered, nil
+	}
+	script, err := bootstrap.Render(spec)
+	if err != nil {
+		return nil, err
+	}
+	w.scripts[key] = script.UserData
+	return script.UserData, nil
 }

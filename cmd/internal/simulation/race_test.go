@@ -7,4 +7,6 @@ package simulation_test
 const (
 	defaultSeeds       = 3
 	defaultCrashPoints = 1
+	wireSeeds          = 1
+	killStep           = 29
 )

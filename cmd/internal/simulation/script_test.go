@@ -53,6 +53,8 @@ type script struct {
 	t     *testing.T
 	world *simulation.World
 	start time.Time
+	// options are those that the world began with.
+	options simulation.Options
 	// names of ids: i1 for the first instance, t1 for the first task told of.
 	names      map[string]string
 	tasksNamed int
@@ -70,6 +72,7 @@ func (s *script) step(d *datadriven.TestData) (string, error) {
 		"outage": s.outage, "fault": s.fault, "capacity": s.capacity, "deny": s.deny, "interrupt": s.interrupt,
 		"crash": s.crash, "kill": s.kill, "restart": s.restart, "stop": s.stop, "converge": s.converge, "zombie": s.zombie,
 		"throttle": s.throttle, "events": s.events, "vanish": s.vanish,
+		"pause": s.pause, "resume": s.resume, "start": s.startProcess, "cut": s.cut, "reload": s.reload, "abort": s.abort, "empty": s.empty,
 	}
 	step, known := steps[d.Cmd]
 	if !known {
@@ -141,16 +144,17 @@ func (s *script) begin(d *datadriven.TestData) error {
 			Pending: fakeec2.Dist{Median: 10 * time.Second}, ShuttingDown: fakeec2.Dist{Median: 30 * time.Second},
 			Visible: fakeec2.Dist{Median: time.Second}, Stale: fakeec2.Dist{Median: time.Second},
 		},
-		InOrder: true, Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
+		Wire: true, InOrder: true, Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
 	}
-	seed, visible := 1, time.Second
+	seed, visible, inProcess := 1, time.Second, false
 	if err := args(d, map[string]any{
+		"processes": &options.Processes, "requeue": &options.Requeue, "unsupervised": &options.Unsupervised, "in-process": &inProcess,
 		"polling": &options.Polling, "seed": &seed, "throttle": &options.Throttle, "no-queues": &options.NoQueues,
 		"install": &options.Install.Median, "visible": &visible,
 	}); err != nil {
 		return err
 	}
-	options.Region.Visible.Median = visible
+	options.Region.Visible.Median, options.Wire = visible, !inProcess
 	for line := range strings.Lines(d.Input) {
 		kind, text, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch kind {
@@ -171,7 +175,7 @@ func (s *script) begin(d *datadriven.TestData) error {
 	if err != nil {
 		return err
 	}
-	s.world, s.start = world, world.Now()
+	s.world, s.start, s.options = world, world.Now(), options
 	return nil
 }
 

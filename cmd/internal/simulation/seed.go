@@ -27,52 +27,90 @@ type Report struct {
 	// Wrong lists the laws that were broken, and what was not as it should be at
 	// the end; empty when all is well.
 	Wrong []string
-	// Races are tasks lost in the seconds between check and termination.
-	Races                              []string
-	Tasks, Finished, Lost              int
-	Launched, Crashes, Restarts, Calls int
-	Span                               time.Duration
-	Steps                              uint64
-	// Story is everything that happened, a line each.
+	// Races are tasks lost in the seconds between check and termination, on
+	// instances whose supervisor did not answer.
+	Races                           []string
+	Tasks, Finished, Aborted        int
+	Lost, Requeued                  int
+	Launched                        int
+	Crashes, Starts                 int
+	Kills, Pauses, Stops, Handovers int
+	// Calls are those of the processes, and Late those of them that changed
+	// something by a process that had just lost its lease.
+	Calls, Late int
+	Span        time.Duration
+	Steps       uint64
+	// Story is everything that happened, a line each; empty unless asked for.
 	Story []string
 }
 
 // String is one line about the seed.
 func (r Report) String() string {
 	return fmt.Sprintf("seed %d: trace %s, %s in %d steps, %d tasks: %d finished, %d lost (%d in a race); %d instances, %d crashes, %d starts",
-		r.Seed, r.Trace, r.Span, r.Steps, r.Tasks, r.Finished, r.Lost, len(r.Races), r.Launched, r.Crashes, r.Restarts)
+		r.Seed, r.Trace, r.Span, r.Steps, r.Tasks, r.Finished, r.Lost, len(r.Races), r.Launched, r.Crashes, r.Starts)
 }
 
-// Run lets a world that is drawn from a seed go through its misfortunes, heals it
-// and demands that it converges. An error says that the world could not be made.
-func Run(seed uint64) (Report, error) {
+// RunOptions say how to run a seed.
+type RunOptions struct {
+	// Faults are those that may strike, by the names of [Faults]; nil for all. A
+	// seed with fewer faults is otherwise the same world.
+	Faults []string
+	// Story keeps what happens, for [Report.Story].
+	Story bool
+	// Wire is [Options.Wire].
+	Wire bool
+}
+
+// Run runs a seed with all faults.
+func Run(seed uint64) (Report, error) { return RunWith(seed, RunOptions{}) }
+
+// RunWith lets a world that is drawn from a seed go through its misfortunes,
+// heals it and demands that it converges. An error says that the world could not
+// be made.
+func RunWith(seed uint64, run RunOptions) (Report, error) {
+	if err := CheckFaults(run.Faults); err != nil {
+		return Report{}, fmt.Errorf("run seed %d: %w", seed, err)
+	}
 	rng := rand.New(rand.NewPCG(seed, 7))
-	options := drawOptions(rng)
-	w, err := New(seed, options)
+	m := &misfortune{rng: rng, faults: run.Faults, deck: deck()}
+	m.options = m.drawOptions()
+	m.options.Story, m.options.Wire = run.Story, run.Wire
+	w, err := New(seed, m.options)
 	if err != nil {
 		return Report{}, err
 	}
 	defer w.Close()
+	m.world, m.options = w, w.options
 	begun := w.Now()
-	m := &misfortune{world: w, rng: rng}
-	if rng.IntN(3) == 0 {
-		w.Crashes(0.002 * rng.Float64())
+	if share := 0.002 * rng.Float64(); rng.IntN(3) == 0 && m.allowed("crash") {
+		w.Crashes(share)
 	}
 	for end := begun.Add(time.Duration(25+rng.IntN(50)) * time.Minute); w.Now().Before(end); {
 		if err := m.strike(); err != nil {
 			return Report{}, err
 		}
-		w.Advance(time.Duration(5+rng.IntN(115)) * time.Second)
+		w.Advance(between(rng, 5*time.Second, 2*time.Minute))
 	}
 	if err := m.heal(); err != nil {
 		return Report{}, err
 	}
 	wrong := w.Converged(healsWithin + w.work)
-	return Report{
+	return w.report(seed, w.Now().Sub(begun), wrong), nil
+}
+
+func (w *World) report(seed uint64, span time.Duration, wrong []string) Report {
+	r := Report{
 		Seed: seed, Trace: w.Trace(), Wrong: append(slices.Clone(w.Breaches()), wrong...), Races: w.Races(),
-		Tasks: len(w.tasks), Finished: w.Finished(), Lost: w.Lost(), Launched: len(w.laws.order), Crashes: w.chaos.struck,
-		Restarts: w.starts, Span: w.Now().Sub(begun), Steps: w.loop.steps, Story: w.story,
-	}, nil
+		Tasks: len(w.laws.listed), Finished: w.Finished(), Lost: w.Lost(), Requeued: w.requeues, Launched: len(w.laws.order),
+		Crashes: w.chaos.struck, Starts: w.starts, Kills: w.kills, Pauses: w.pauses, Stops: w.stops,
+		Handovers: max(0, int(w.store.epochs)-1), Calls: w.calls, Late: w.laws.lateCalls, Span: span, Steps: w.loop.steps, Story: w.story,
+	}
+	for _, t := range w.laws.listed {
+		if t.aborted {
+			r.Aborted++
+		}
+	}
+	return r
 }
 
 // between draws a duration.
@@ -80,23 +118,36 @@ func between(rng *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(rng.Int64N(int64(most-least)+1))
 }
 
-func drawOptions(rng *rand.Rand) Options {
+// forked is a generator of its own that takes one draw of another.
+func forked(rng *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(), 11)) }
+
+// misfortune draws what happens to a world next.
+type misfortune struct {
+	world   *World
+	options Options // as they were at first
+	rng     *rand.Rand
+	faults  []string
+	deck    []string
+}
+
+func (m *misfortune) allowed(name string) bool {
+	return m.faults == nil || slices.Contains(m.faults, name)
+}
+
+func (m *misfortune) drawOptions() Options {
+	rng := m.rng
 	o := Options{
 		Polling:  []time.Duration{10 * time.Second, 20 * time.Second, 30 * time.Second, time.Minute}[rng.IntN(4)],
-		Throttle: rng.IntN(3) == 0, Stale: time.Hour,
-		Network: fakeec2.Dist{Median: 15 * time.Millisecond, P99: between(rng, 50*time.Millisecond, time.Second)},
-		AgentFaults: []fake.Share{
-			{Fault: fakeagent.Fault{Kind: fakeagent.NeverUp}, Probability: 0.04},
-			{Fault: fakeagent.Fault{Kind: fakeagent.DiesIdle, After: between(rng, 0, 5*time.Minute)}, Probability: 0.04},
-			{Fault: fakeagent.Fault{Kind: fakeagent.DiesMidTask, After: between(rng, 0, 5*time.Minute)}, Probability: 0.02},
-			{Fault: fakeagent.Fault{Kind: fakeagent.DiesBeforeRun}, Probability: 0.02},
-		},
+		Throttle: rng.IntN(3) == 0, Stale: time.Hour, Requeue: true,
+		Network:       fakeec2.Dist{Median: 15 * time.Millisecond, P99: between(rng, 50*time.Millisecond, time.Second)},
 		Agent:         fakeagent.DefaultTiming(),
 		Region:        fakeec2.DefaultTiming(),
 		LaunchFailure: fakeec2.LaunchFailure{Probability: 0.03}, NoQueues: rng.IntN(4) == 0,
 	}
 	o.Agent.Poll = between(rng, 5*time.Second, 40*time.Second)
 	o.Region.TerminatedKept = 15 * time.Minute
+	m.drawAgents(&o)
+	m.drawProcesses(&o)
 	types := []string{"g4dn.xlarge", "g5.xlarge", "m5.large", "c5.xlarge"}
 	zones := []string{"us-east-1a", "us-east-1b", "us-east-1c"}
 	for n := range 1 + rng.IntN(3) {
@@ -106,6 +157,11 @@ func drawOptions(rng *rand.Rand) Options {
 		}
 		if rng.IntN(2) == 0 {
 			r.Market = messages.Spot
+		}
+		more := forked(rng)
+		r.Fallback = r.Market == messages.Spot && more.IntN(3) == 0
+		if more.IntN(6) == 0 {
+			r.MaxLifetime = between(more, 20*time.Minute, time.Hour)
 		}
 		o.Resources = append(o.Resources, r)
 	}
@@ -123,50 +179,45 @@ func drawOptions(rng *rand.Rand) Options {
 	return o
 }
 
-// misfortune draws what happens to a world next.
-type misfortune struct {
-	world *World
-	rng   *rand.Rand
-}
-
-func (m *misfortune) strike() error {
-	w, rng := m.world, m.rng
-	switch rng.IntN(24) {
-	case 0, 1, 2, 3, 4, 5, 6:
-		return m.demand()
-	case 7:
-		return m.outage("polling", 2)
-	case 8:
-		return m.outage("ec2", 3)
-	case 9:
-		return m.outage("store", 3)
-	case 10:
-		w.Loss(float64(rng.IntN(2)) * 0.1 * rng.Float64())
-	case 11, 12:
-		return m.fault()
-	case 13, 14:
-		m.capacity()
-	case 15, 16:
-		m.takeAway()
-	case 17:
-		return m.restart()
-	case 18, 19:
-		kinds := []string{"node", "autoscaler", "recorder", "provisioner", "observer", "inventory", "queue", "resource", "instance"}
-		w.Crash(kinds[rng.IntN(len(kinds))], rng.IntN(20), rng.IntN(2) == 0)
-	case 20:
-		denied := [][]string{{"RunInstances"}, {"DescribeInstances"}, {"TerminateInstances"}, nil, nil, nil}
-		w.cloud.SetDenied(denied[rng.IntN(len(denied))]...)
+// drawAgents says what goes wrong with agents.
+func (m *misfortune) drawAgents(o *Options) {
+	rng := forked(m.rng)
+	shares := []fake.Share{
+		{Fault: fakeagent.Fault{Kind: fakeagent.NeverUp}, Probability: 0.04},
+		{Fault: fakeagent.Fault{Kind: fakeagent.DiesIdle, After: between(rng, 0, 5*time.Minute)}, Probability: 0.04},
+		{Fault: fakeagent.Fault{Kind: fakeagent.DiesMidTask, After: between(rng, 0, 5*time.Minute)}, Probability: 0.02},
+		{Fault: fakeagent.Fault{Kind: fakeagent.DiesBeforeRun}, Probability: 0.02},
 	}
-	return nil
+	supervisors := []fake.Share{
+		{Fault: fakeagent.Fault{Kind: fakeagent.SupervisorDead}, Probability: 0.03},
+		{Fault: fakeagent.Fault{Kind: fakeagent.SupervisorSlow}, Probability: 0.03},
+	}
+	if m.allowed("agents") {
+		o.AgentFaults = append(o.AgentFaults, shares...)
+	}
+	if m.allowed("supervisor") {
+		o.AgentFaults = append(o.AgentFaults, supervisors...)
+	}
 }
 
-// outage cuts a server off in one case of so many, and brings it back otherwise.
-func (m *misfortune) outage(server string, of int) error {
-	return m.world.Outage(server, m.rng.IntN(of) == 0)
+// drawProcesses says how many processes run, and how their clocks are off.
+func (m *misfortune) drawProcesses(o *Options) {
+	rng := forked(m.rng)
+	o.Processes = 1
+	if rng.IntN(2) == 0 && m.allowed("standby") {
+		o.Processes = 2
+	}
+	for range o.Processes {
+		skew := between(rng, -time.Minute, time.Minute)
+		if rng.IntN(2) == 0 || !m.allowed("clock") {
+			skew = 0
+		}
+		o.Skews = append(o.Skews, skew)
+	}
 }
 
 func (m *misfortune) demand() error {
-	if len(m.world.tasks) > seedTasks {
+	if len(m.world.laws.listed) > seedTasks {
 		return nil
 	}
 	queue := m.world.options.Queues[m.rng.IntN(len(m.world.options.Queues))].Name
@@ -180,74 +231,16 @@ func (m *misfortune) demand() error {
 	return m.world.Enqueue(queue, 1+m.rng.IntN(8), takes)
 }
 
-func (m *misfortune) fault() error {
-	faults := []fakeec2.Fault{
-		{Action: "RunInstances", Kind: fakeec2.FaultDropAfter},
-		{Action: "RunInstances", Kind: fakeec2.FaultDropBefore},
-		{Action: "RunInstances", Kind: fakeec2.FaultTimeoutAfter},
-		{Action: "RunInstances", Kind: fakeec2.FaultErrorBefore, Code: "InsufficientInstanceCapacity"},
-		{Action: "RunInstances", Kind: fakeec2.FaultErrorBefore, Code: "RequestLimitExceeded", Times: 3},
-		{Action: "RunInstances", Kind: fakeec2.FaultErrorAfter, Code: "InternalError"},
-		{Action: "RunInstances", Kind: fakeec2.FaultHTTP500},
-		{Action: "TerminateInstances", Kind: fakeec2.FaultDropAfter},
-		{Action: "TerminateInstances", Kind: fakeec2.FaultErrorBefore, Code: "RequestLimitExceeded", Times: 3},
-		{Action: "TerminateInstances", Kind: fakeec2.FaultErrorBefore, Code: "InternalError", Times: 2},
-		{Action: "DescribeInstances", Kind: fakeec2.FaultHTTP500, Times: 3},
-		{Action: "GetConsoleOutput", Kind: fakeec2.FaultErrorBefore, Code: "InternalError"},
-	}
-	return m.world.cloud.Inject(faults[m.rng.IntN(len(faults))])
-}
-
-func (m *misfortune) capacity() {
-	cat := m.world.cloud.Catalog()
-	r := m.world.options.Resources[m.rng.IntN(len(m.world.options.Resources))]
-	market := fakeec2.OnDemand
-	if r.Market == messages.Spot {
-		market = fakeec2.Spot
-	}
-	for _, zone := range cat.Zones {
-		if m.rng.IntN(2) == 0 {
-			offering := fakeec2.Offering{Type: r.Types[0], Zone: zone, Market: market}
-			m.world.cloud.SetCapacity(offering, m.rng.IntN(4)-1)
-		}
-	}
-}
-
-// takeAway ends one instance from outside.
-func (m *misfortune) takeAway() {
-	var running []fakeec2.Instance
-	for _, i := range m.world.cloud.Instances() {
-		if i.State == fakeec2.Running {
-			running = append(running, i)
-		}
-	}
-	if len(running) == 0 {
-		return
-	}
-	i := running[m.rng.IntN(len(running))]
-	end := m.world.cloud.Kill
-	if i.Market == fakeec2.Spot {
-		end = func(id string) error { return m.world.cloud.InterruptSpot(id, 0) }
-	}
-	if err := end(i.ID); err != nil {
-		m.world.laws.breach("take away a running instance: %s", err)
-	}
-}
-
-func (m *misfortune) restart() error {
-	m.world.Kill()
-	m.world.Advance(between(m.rng, 0, 3*time.Minute))
-	return m.world.Restart()
-}
-
 // heal ends all misfortunes.
 func (m *misfortune) heal() error {
 	w := m.world
+	w.tell("HEALED")
 	w.cloud.ClearFaults()
 	w.cloud.SetDenied()
 	w.Loss(0)
 	w.Crashes(0)
 	w.chaos.plans = nil
+	w.EmptyLists(false)
 	cat := w.cloud.Catalog()
 	for _, t := range cat.Types {
 		for _, zone := range cat.Zones {
@@ -260,5 +253,16 @@ func (m *misfortune) heal() error {
 			return err
 		}
 	}
-	return nil
+	for seat, p := range w.seats {
+		if p == nil {
+			if err := w.StartProcess(seat); err != nil {
+				return err
+			}
+		}
+		w.Resume(seat)
+		w.Cut(seat, false)
+	}
+	original := w.options.Clone()
+	original.Queues, original.Resources = m.options.Queues, m.options.Resources
+	return w.Reload(original)
 }

@@ -16,6 +16,7 @@ var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed alone, and tell its story")
 	seeds     = flag.Uint64("seeds", defaultSeeds, "how many seeds to run")
 	firstSeed = flag.Uint64("first-seed", 1, "the first of them")
+	faults    = flag.String("faults", "", "names of the faults that may strike, with commas; empty for all")
 )
 
 func TestMain(m *testing.M) {
@@ -50,7 +51,11 @@ func TestSeeds(t *testing.T) {
 
 func runSeed(t *testing.T, seed uint64) simulation.Report {
 	t.Helper()
-	report, err := simulation.Run(seed)
+	options := simulation.RunOptions{Story: *oneSeed > 0}
+	if *faults != "" {
+		options.Faults = strings.Split(*faults, ",")
+	}
+	report, err := simulation.RunWith(seed, options)
 	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
@@ -59,10 +64,28 @@ func runSeed(t *testing.T, seed uint64) simulation.Report {
 	}
 	t.Log(report)
 	if len(report.Wrong) > 0 {
-		t.Errorf("%s\nreplay: go test ./cmd/internal/simulation -run 'TestSeeds$' -seed %d -v",
-			strings.Join(report.Wrong, "\n"), seed)
+		t.Errorf("%s\nreplay: ebb sim --seed %d --trace", strings.Join(report.Wrong, "\n"), seed)
 	}
 	return report
+}
+
+// TestSeedsWire runs a few seeds over the adapters' HTTP, which is how production
+// reaches ClearML and EC2. Nothing is told of empty lists there.
+func TestSeedsWire(t *testing.T) {
+	t.Parallel()
+	for seed := *firstSeed; seed < *firstSeed+wireSeeds; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			report, err := simulation.RunWith(seed, simulation.RunOptions{Wire: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(report)
+			if len(report.Wrong) > 0 {
+				t.Errorf("%s\nreplay: ebb sim --seed %d --trace --wire", strings.Join(report.Wrong, "\n"), seed)
+			}
+		})
+	}
 }
 
 // TestSeedsReplay runs a seed twice: everything happens again, to the last bit.

@@ -167,8 +167,17 @@ func (s *script) crash(d *datadriven.TestData) (string, error) {
 	return "", nil
 }
 
-func (s *script) kill(*datadriven.TestData) (string, error) {
-	s.world.Kill()
+// kill ends all processes, or one.
+func (s *script) kill(d *datadriven.TestData) (string, error) {
+	process := 0
+	if err := args(d, map[string]any{"process": &process}); err != nil {
+		return "", err
+	}
+	if process == 0 {
+		s.world.Kill()
+	} else {
+		s.world.KillProcess(process - 1)
+	}
 	return "", nil
 }
 

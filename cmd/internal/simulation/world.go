@@ -33,20 +33,35 @@ type World struct {
 	machines *fake.World
 	end      context.CancelFunc
 
-	// The networks between the autoscaler and ClearML, the autoscaler and EC2,
-	// and the agents and ClearML.
-	pollLine, ec2Line, agentLine *line
+	// The networks between the autoscaler and ClearML, EC2 and its store, and
+	// between the agents and ClearML.
+	polling, ec2, storing, working weather
+	emptied                        bool // ClearML answers the autoscaler with empty lists
 
 	store   *store
-	process *process // nil while none runs
+	seats   []*process // nil where none runs; the second is the standby's
 	starts  int
-	chaos   *chaos
-	laws    *laws
-	trace   hash.Hash
-	read    int // events that EventsSince has answered
-	tasks   []string
-	work    time.Duration // of all tasks together
-	story   []string
+	calls   int // of processes, to all servers
+	killing killing
+	kills   int
+	pauses  int
+	stops   int
+
+	requeues int
+	scripts  map[string][]byte // by what they were rendered from
+	chaos    *chaos
+	laws     *laws
+	trace    hash.Hash
+	read     int           // events that EventsSince has answered
+	work     time.Duration // of all tasks together
+	story    []string
+}
+
+// killing is the plan to kill a process at one of its calls.
+type killing struct {
+	at    int // 0 for never
+	after bool
+	rest  time.Duration // until it is started again
 }
 
 // New makes a world and starts an autoscaler in it.
@@ -56,12 +71,13 @@ func New(seed uint64, options Options) (*World, error) {
 		return nil, err
 	}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
-	w := &World{seed: seed, options: options, trace: sha256.New()}
+	w := &World{seed: seed, options: options, trace: sha256.New(), scripts: map[string][]byte{}}
 	w.loop = &loop{clock: virtual.New(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)), rng: draws(1), inOrder: options.InOrder}
 	w.laws = newLaws(w)
+	w.laws.configured()
 	w.chaos = &chaos{world: w, loop: w.loop, count: map[string]int{}}
 	w.log = zerolog.New(complaints{w}).Level(zerolog.ErrorLevel)
-	w.store = newStore(w.loop, func() time.Duration { return options.Network.Draw(w.loop.rng) / 4 })
+	w.store = newStore(w.loop, options.Lease)
 	w.store.heard = w.heard
 	if err := w.makeClearML(); err != nil {
 		return nil, err
@@ -69,8 +85,11 @@ func New(seed uint64, options Options) (*World, error) {
 	if err := w.makeRegion(draws(2)); err != nil {
 		return nil, err
 	}
-	if err := w.start(); err != nil {
-		return nil, err
+	w.seats = make([]*process, options.Processes)
+	for seat := range w.seats {
+		if err := w.start(seat); err != nil {
+			return nil, err
+		}
 	}
 	return w, nil
 }
@@ -90,8 +109,6 @@ func (w *World) makeClearML() error {
 			}
 		}
 	}
-	w.pollLine = &line{loop: w.loop, server: ml.Transport(), latency: w.options.Network, seen: w.laws.polled}
-	w.agentLine = &line{loop: w.loop, server: ml.Transport(), latency: w.options.Network, seen: w.laws.agentCalled}
 	return nil
 }
 
@@ -103,20 +120,27 @@ func (w *World) makeRegion(rng *rand.Rand) error {
 		return err
 	}
 	w.cloud = cloud
-	w.ec2Line = &line{loop: w.loop, server: fake.Loopback(atOnce(cloud.Handler())), latency: w.options.Network}
 	cloud.Watch(w.laws.transition) // before the machines, which lose their power in it
 	ctx, end := context.WithCancel(context.Background())
 	w.end = end
-	machines, err := fake.NewWorld(ctx, fake.WorldConfig{
+	cfg := fake.WorldConfig{
 		Clock: w.loop.clock, EC2: cloud, Seed: w.seed, Install: w.options.Install, Faults: w.options.AgentFaults, Agent: w.options.Agent,
-		Client: &http.Client{Transport: w.agentLine}, Go: func(f func()) { w.loop.start(f) }, Log: zerolog.Nop(),
-	})
+		Client: &http.Client{Transport: w.agentLine()}, Go: func(f func()) { w.loop.start(nil, f) }, Log: zerolog.Nop(),
+	}
+	if !w.options.Wire {
+		cfg.API = w.agentAPI
+	}
+	machines, err := fake.NewWorld(ctx, cfg)
 	if err != nil {
 		end()
 		return err
 	}
 	w.machines = machines
 	return nil
+}
+
+func (w *World) agentLine() *line {
+	return &line{wire: w.wire(nil, clearMLHost, &w.working), server: w.ml.Transport(), seen: w.laws.agentCalled}
 }
 
 // Now is the time in the world.
@@ -133,7 +157,7 @@ func (w *World) Enqueue(queue string, n int, takes time.Duration) error {
 	w.tell("ENQUEUE %d tasks of %s into %s", n, takes, queue)
 	for range n {
 		task, err := w.ml.CreateTask(fakeclearml.TaskSpec{
-			Name: fmt.Sprintf("task-%d", len(w.tasks)+1), Runtime: map[string]any{"ebb_duration_s": takes.Seconds()},
+			Name: fmt.Sprintf("task-%d", len(w.laws.listed)+1), Runtime: map[string]any{"ebb_duration_s": takes.Seconds()},
 		})
 		if err != nil {
 			return fmt.Errorf("create task: %w", err)
@@ -142,9 +166,8 @@ func (w *World) Enqueue(queue string, n int, takes time.Duration) error {
 		if _, err := w.ml.Enqueue(in); err != nil {
 			return fmt.Errorf("enqueue task into %s: %w", queue, err)
 		}
-		w.tasks = append(w.tasks, task)
 		w.work += takes
-		w.laws.enqueued(queue, task)
+		w.laws.enqueued(queue, task, takes)
 	}
 	return nil
 }
@@ -170,84 +193,19 @@ func (w *World) Crashes(share float64) { w.chaos.chance = share }
 // Messages is how many messages the actors of each kind were sent.
 func (w *World) Messages() map[string]int { return w.chaos.count }
 
-// Kill ends the program as a power cut does. What is in the ledger stays.
-func (w *World) Kill() {
-	if w.process != nil {
-		w.laws.disturbed()
-		w.tell("KILL of the process")
-		w.process.kill()
-		w.process = nil
-	}
-}
-
-// Restart runs the program again, with the resource types that are left when
-// those named are taken out of the configuration.
-func (w *World) Restart(without ...string) error {
-	w.Kill()
-	for _, name := range without {
-		w.options = w.options.without(name)
-	}
-	w.Advance(time.Second)
-	w.tell("START of the process")
-	return w.start()
-}
-
-func (o Options) without(resource string) Options {
-	var resources []Resource
-	for _, r := range o.Resources {
-		if r.Name != resource {
-			resources = append(resources, r)
-		}
-	}
-	var queues []Queue
-	for _, q := range o.Queues {
-		left := Queue{Name: q.Name}
-		for _, r := range q.Resources {
-			if r != resource {
-				left.Resources = append(left.Resources, r)
-			}
-		}
-		queues = append(queues, left)
-	}
-	o.Resources, o.Queues = resources, queues
-	return o
-}
-
-// Stop stops the program in good order and reports how many instances it left
-// running. An error says that it did not end within patience and a little more.
-func (w *World) Stop(mode messages.OnShutdown, patience time.Duration) (left int, err error) {
-	p := w.process
-	w.laws.stopping, p.stopping = mode, true
-	p.node.Stop(map[messages.AutoscalerName]messages.OnShutdown{autoscalerName: mode}, patience)
-	for range int((patience + time.Minute) / time.Second) {
-		w.Advance(time.Second)
-		select {
-		case ended := <-p.node.Ended():
-			p.node.Close()
-			w.Advance(time.Second)
-			p.kill()
-			w.process = nil
-			w.laws.stopping = ""
-			return ended.Left, nil
-		default:
-		}
-	}
-	return 0, fmt.Errorf("stop with on_shutdown %s: not ended after %s", mode, patience+time.Minute)
-}
-
 // Outage cuts a server off, or brings it back: "clearml" for everybody, "polling"
 // is ClearML for the autoscaler alone, "ec2", or "store", the ledger and the bus.
 func (w *World) Outage(server string, down bool) error {
 	w.tell("OUTAGE of %s: %t", server, down)
 	switch server {
 	case "clearml":
-		w.pollLine.down, w.agentLine.down = down, down
+		w.polling.down, w.working.down = down, down
 	case "polling":
-		w.pollLine.down = down
+		w.polling.down = down
 	case "ec2":
-		w.ec2Line.down = down
+		w.ec2.down = down
 	case "store":
-		w.store.down = down
+		w.storing.down = down
 	default:
 		return fmt.Errorf("cut off %q: there are clearml, polling, ec2 and store", server)
 	}
@@ -262,9 +220,9 @@ func (w *World) Vanish(resource string) error {
 			w.tell("FREEZE of %s", i.id)
 			work.PowerCut()
 			i.frozen = true
-			if i.task != "" {
-				w.laws.lost[i.task] = i.id + " froze"
-				i.task = ""
+			if i.task != nil {
+				w.laws.lose(i.task, "%s froze", i.id)
+				i.task = nil
 			}
 			return nil
 		}
@@ -276,22 +234,29 @@ func (w *World) Vanish(resource string) error {
 // autoscaler loses.
 func (w *World) Loss(share float64) {
 	w.tell("LOSS of %.3f", share)
-	w.pollLine.loses, w.ec2Line.loses = share, share
+	w.polling.loses, w.ec2.loses, w.storing.loses = share, share, share/4
 }
 
 // heard notes an event that arrived at the bus.
 func (w *World) heard(event messages.Recorded) {
 	w.laws.event(event)
 	w.note(event)
+	if !w.options.Story {
+		return
+	}
 	w.tell("%-21s %s  %s (%s)", event.Event.Kind(), event.Event.About(), eventtext.Words(event.Event), event.At.Format("15:04:05.000"))
 }
 
 // tell adds a line to the story.
 func (w *World) tell(format string, args ...any) {
+	if !w.options.Story {
+		return
+	}
 	w.story = append(w.story, w.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 }
 
-// Story is everything that happened so far, a line each: what was done to the
+// Story is everything that happened so far, a line each, if [Options.Story] is
+// set: what was done to the
 // world in capitals, changes of instances as the region knows them, and events
 // as they reached the bus.
 func (w *World) Story() []string { return w.story }
@@ -321,10 +286,12 @@ func (w *World) EventsSince() []messages.Recorded {
 
 // Close ends everything.
 func (w *World) Close() {
-	if w.process != nil {
-		w.process.stopping = true
+	for seat, p := range w.seats {
+		if p != nil {
+			p.stopping = true
+			w.kill(seat)
+		}
 	}
-	w.Kill()
 	w.end()
 	w.machines.Close()
 	w.cloud.Close()
@@ -334,6 +301,7 @@ func (w *World) Close() {
 // drain ends what still sleeps, so that nothing is left behind.
 func (w *World) drain() {
 	w.Advance(hangs + time.Minute)
+	w.loop.close()
 }
 
 // complaints takes what the program logs as an error.

@@ -288,7 +288,7 @@ func TestActivity(t *testing.T) {
 	w.must(err)
 	want := []messages.WorkerActivity{
 		{Worker: nothing},
-		{Worker: running, Running: third},
+		{Worker: running, Running: third, Beat: start.Add(2 * time.Minute)},
 		{Worker: done, LastEnd: start.Add(time.Minute)},
 		{Worker: failed, LastEnd: start.Add(2 * time.Minute)},
 	}

@@ -198,11 +198,53 @@ func TestFakeBrokenListing(t *testing.T) {
 	}
 }
 
-// TestFakeSpotEnd: why an instance ended is in the listing.
+// TestFakeSpotEnd: that EC2 takes an instance back is in the listing from the
+// notice on, and why it ended at last.
 func TestFakeSpotEnd(t *testing.T) {
 	t.Parallel()
 
 	w, cloud := fakeWorld(t, fakeec2.Timing{})
+	a, err := w.adapter(w.name, w.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := w.request("gpu-1", "gpu", 1)
+	request.Offering.Market = messages.Spot
+	request.Count = 2
+	launched, err := a.Launch(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if err := cloud.InterruptSpot(string(launched[0].ID), 2*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	listed, err := find(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := listed[launched[0].ID]; got.State != messages.StateRunning || got.Notice != messages.NoticeInterruption {
+		t.Errorf("with a notice: got %+v", got)
+	}
+	if got := listed[launched[1].ID]; got.State != messages.StateRunning || got.Notice != "" {
+		t.Errorf("without a notice: got %+v", got)
+	}
+	w.settle()
+	if listed, err = find(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if got := listed[launched[0].ID]; got.State != messages.StateTerminated || got.StateReason != "Server.SpotInstanceTermination" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestFakeNoticesDenied: an account that may not read spot requests has its
+// listing all the same.
+func TestFakeNoticesDenied(t *testing.T) {
+	t.Parallel()
+
+	w, cloud := fakeWorld(t, fakeec2.Timing{})
+	cloud.SetDenied("DescribeSpotInstanceRequests")
 	a, err := w.adapter(w.name, w.client)
 	if err != nil {
 		t.Fatal(err)
@@ -217,13 +259,9 @@ func TestFakeSpotEnd(t *testing.T) {
 	if err := cloud.InterruptSpot(string(launched[0].ID), 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
 	listed, err := find(t.Context(), a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := listed[launched[0].ID]; got.State != messages.StateTerminated || got.StateReason != "Server.SpotInstanceTermination" {
-		t.Errorf("got %+v", got)
+	if got := listed[launched[0].ID]; err != nil || len(listed) != 1 || got.State != messages.StateRunning || got.Notice != "" {
+		t.Errorf("got %+v, %v", listed, err)
 	}
 }
 

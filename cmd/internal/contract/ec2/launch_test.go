@@ -65,7 +65,7 @@ func checkLaunchAnswer(ctx context.Context, w *world) error {
 	for _, got := range instances {
 		want := messages.Instance{
 			ID: got.ID, Resource: "gpu", Launch: "gpu-1", Token: request.Token, State: got.State,
-			Offering: request.Offering, LaunchedAt: got.LaunchedAt, StateReason: got.StateReason,
+			Offering: request.Offering, LaunchedAt: got.LaunchedAt, StateReason: got.StateReason, Home: home,
 		}
 		if got != want || got.ID == "" || got.LaunchedAt.IsZero() {
 			return fmt.Errorf("got %+v, want %+v", got, want)
@@ -149,7 +149,7 @@ func checkTags(ctx context.Context, w *world, of func(types.Instance) []string) 
 		return fmt.Errorf("instance %s has none of them", *instance.InstanceId)
 	}
 	want := map[string]string{
-		ec2.TagAutoscaler: string(w.name), ec2.TagResource: "gpu", ec2.TagIntent: "gpu-1", "Name": string(w.name) + "-gpu", "team": "vision",
+		ec2.TagAutoscaler: string(w.name), ec2.TagResource: "gpu", ec2.TagIntent: "gpu-1", "Name": string(w.name) + "-gpu", "team": "vision", ec2.TagQueue: home,
 	}
 	for _, id := range ids {
 		answer, err := w.client.DescribeTags(ctx, &awsec2.DescribeTagsInput{

@@ -27,6 +27,7 @@ func listChecks() []check {
 		{"list: as launched, with tags and token", checkListed},
 		{"list: only what is ours", checkOwnOnly},
 		{"list: all pages", checkPages},
+		{"list: spot requests are asked for", checkNoticesAsked},
 		{"console: of an instance", func(ctx context.Context, w *world) error {
 			a, ids, err := both(ctx, w)
 			if err != nil {
@@ -113,6 +114,54 @@ func (s *smallPages) DescribeInstances(ctx context.Context, in *awsec2.DescribeI
 	small := *in
 	small.MaxResults = aws.Int32(5)
 	return s.API.DescribeInstances(ctx, &small, options...)
+}
+
+// watched notes how the calls for spot requests go.
+type watched struct {
+	ec2.API
+
+	calls int
+	err   error
+}
+
+func (w *watched) DescribeSpotInstanceRequests(
+	ctx context.Context, in *awsec2.DescribeSpotInstanceRequestsInput, options ...func(*awsec2.Options),
+) (*awsec2.DescribeSpotInstanceRequestsOutput, error) {
+	w.calls++
+	out, err := w.API.DescribeSpotInstanceRequests(ctx, in, options...)
+	w.err = err
+	return out, err
+}
+
+// checkNoticesAsked: with a spot instance there is one call for spot requests,
+// without there is none; either way the listing is whole.
+func checkNoticesAsked(ctx context.Context, w *world) error {
+	api := &watched{API: w.client}
+	a, err := w.adapter(w.name, api)
+	if err != nil {
+		return err
+	}
+	if _, err := w.launch(ctx, a, "gpu", "gpu-1"); err != nil {
+		return err
+	}
+	if listed, err := find(ctx, a); err != nil || len(listed) != 1 || api.calls != 0 {
+		return fmt.Errorf("without spot: listed %d, %w, with %d calls for spot requests", len(listed), err, api.calls)
+	}
+	request := w.request("gpu-2", "gpu", 1)
+	request.Offering.Market = messages.Spot
+	launched, err := a.Launch(ctx, request)
+	if err != nil {
+		return err
+	}
+	w.settle()
+	listed, err := find(ctx, a)
+	if got := listed[launched[0].ID]; err != nil || len(listed) != 2 || got.Offering.Market != messages.Spot || got.Notice != "" {
+		return fmt.Errorf("with spot: listed %+v, %w", listed, err)
+	}
+	if api.calls != 1 || api.err != nil {
+		return fmt.Errorf("%d calls for spot requests: %w", api.calls, api.err)
+	}
+	return nil
 }
 
 func checkPages(ctx context.Context, w *world) error {

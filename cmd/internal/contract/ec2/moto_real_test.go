@@ -70,11 +70,22 @@ func TestMoto(t *testing.T) {
 	})
 }
 
+// oneByOne sends one request at a time: moto serves each in a thread of its own,
+// and two launches into one subnet at once make it fail (a Python generator that
+// is already executing).
+type oneByOne struct{ mu sync.Mutex }
+
+func (o *oneByOne) Do(request *http.Request) (*http.Response, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return http.DefaultClient.Do(request)
+}
+
 // motoWorld finds or makes in the region what a world needs.
 func motoWorld(t *testing.T, endpoint string) *world {
 	t.Helper()
 
-	w := &world{client: client(t, endpoint), settle: func() {}}
+	w := &world{client: clientOver(t, endpoint, &oneByOne{}), settle: func() {}}
 	w.userData = func(ctx context.Context, id string) (string, error) {
 		answer, err := w.client.DescribeInstanceAttribute(ctx, &awsec2.DescribeInstanceAttributeInput{
 			InstanceId: aws.String(id), Attribute: types.InstanceAttributeNameUserData,

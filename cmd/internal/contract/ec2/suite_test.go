@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/rs/zerolog"
 
@@ -22,6 +23,7 @@ const (
 	accessKey = "AKIDCONTRACT"
 	secretKey = "contract-secret"
 	userData  = "#!/bin/sh\necho contract\n"
+	home      = "team vision"
 )
 
 // world is a server that speaks the EC2 API, with what can be launched there.
@@ -98,7 +100,7 @@ func checks() []check {
 func (w *world) adapter(name messages.AutoscalerName, api ec2.API) (*ec2.Adapter, error) {
 	template := ec2.Template{
 		AMI: w.ami, KeyPair: w.key, SecurityGroups: []string{w.group}, Tags: map[string]string{"team": "vision"},
-		UserData: []byte(userData), DockerMode: true, Monitoring: true,
+		UserData: []byte(userData), Home: home, DockerMode: true, Monitoring: true,
 		Volumes: []ec2.Volume{{Device: "/dev/sda1", SizeGB: 100, Type: "gp3"}},
 	}
 	return ec2.New(ec2.Config{
@@ -167,8 +169,15 @@ func wantClass(err error, want messages.FailureClass) error {
 func client(t *testing.T, endpoint string) *awsec2.Client {
 	t.Helper()
 
+	return clientOver(t, endpoint, nil)
+}
+
+// clientOver is that client over an HTTP client of the test; nil for production's.
+func clientOver(t *testing.T, endpoint string, over aws.HTTPClient) *awsec2.Client {
+	t.Helper()
+
 	c, err := ec2.NewClient(t.Context(), ec2.ClientConfig{
-		Region: region, AccessKeyID: accessKey, SecretAccessKey: secretKey, EndpointURL: endpoint,
+		Region: region, AccessKeyID: accessKey, SecretAccessKey: secretKey, EndpointURL: endpoint, HTTPClient: over,
 	})
 	if err != nil {
 		t.Fatal(err)

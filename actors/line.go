@@ -1,0 +1,87 @@
+package actors
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+// hurryPolls is how long polls come quickly after something was told to a
+// supervisor.
+const hurryPolls = 30 * time.Second
+
+// line is an instance actor's end of the channel to its supervisor. What is told
+// is told again until a poll shows it, so that nothing is lost with a message, a
+// crash, or an earlier owner that wrote late.
+type line struct {
+	told messages.Drain // zero when there is nothing to tell
+	// shown is when a poll first showed it; zero before.
+	shown time.Time
+}
+
+// supervised says whether there is anybody to talk to.
+func (i *instance) supervised() bool { return i.sight.HomeID != "" }
+
+// tell says to stop the agent, or to let it go on. The epoch is above everything
+// that was ever said to this instance.
+func (i *instance) tell(ctx actor.Context, run bool) {
+	now, said := i.env.clock.Now(), i.sight.Channel
+	epoch := max(uint64(max(0, now.UnixMilli())), i.line.told.Epoch+1, said.Drain.Epoch+1, said.Ack.Epoch+1)
+	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}}
+	i.write(ctx)
+}
+
+func (i *instance) write(ctx actor.Context) {
+	ctx.Send(i.observer, messages.WriteSignals{Signals: []messages.Signal{{
+		QueueID: i.sight.HomeID, Set: map[string]string{messages.DrainKey(i.id): i.line.told.String()},
+	}}})
+	ctx.Send(i.observer, messages.HurryPolling{For: hurryPolls})
+}
+
+// hear follows what the channel shows.
+func (i *instance) hear(ctx actor.Context) {
+	if !i.supervised() {
+		return
+	}
+	said, told := i.sight.Channel, &i.line.told
+	stopped := (said.Drain.Epoch > 0 && !said.Drain.Run) || said.Ack.State == messages.AckBusy || said.Ack.State == messages.AckDrained
+	switch {
+	case told.Epoch == 0 && stopped: // an earlier owner told it to stop and is no more
+		if i.leaving.reasons == nil {
+			i.tell(ctx, true)
+		}
+	case told.Epoch == 0 || (told.Run && said.Acked(told.Epoch) == messages.AckRunning):
+		*told = messages.Drain{}
+		i.wipe(ctx)
+	case said.Drain.Epoch != told.Epoch:
+		i.write(ctx)
+	case i.line.shown.IsZero():
+		i.line.shown = i.env.clock.Now()
+	}
+	switch i.stage {
+	case stageTelling, stageFinishing:
+		i.heardLeaving(ctx, said.Acked(told.Epoch))
+	case stageRecalled:
+		if told.Epoch == 0 && (i.sight.Phase == messages.PhaseIdle || i.sight.Phase == messages.PhaseBusy) {
+			i.recallEnded(ctx)
+		}
+	}
+}
+
+// wipe removes what was said to a supervisor and has been heeded.
+func (i *instance) wipe(ctx actor.Context) {
+	keys := make(map[string][]string)
+	for key, queue := range i.sight.Channel.Keys {
+		if key != messages.NoticeKey(i.id) {
+			keys[queue] = append(keys[queue], key)
+		}
+	}
+	for _, queue := range slices.Sorted(maps.Keys(keys)) {
+		slices.Sort(keys[queue])
+		ctx.Send(i.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: keys[queue]}}})
+	}
+}

@@ -1,0 +1,266 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+const (
+	// standbyAgain is how often a standby tries to get the lease, and renewAgain
+	// how soon a renewal without a clear answer is tried again.
+	standbyAgain = 500 * time.Millisecond
+	renewAgain   = time.Second
+	releaseTime  = 2 * time.Second
+)
+
+// owner holds the lease of one autoscaler, and runs the autoscaler exactly
+// while it does. It stops acting before the lease can pass to another: the
+// deadline is counted from before each renewal was sent.
+type owner struct {
+	env *env
+	*estate
+
+	child    *actor.PID // the autoscaler; nil while standing by
+	ending   bool       // the child was stopped and is not gone yet
+	changes  []string   // of a new configuration, until it is told
+	life     uint64     // counts calls, so that an answer is known for its question
+	next     alarm      // to acquire, or to renew
+	deadline alarm
+	problem  messages.FailureClass // of the last try to acquire that failed, for the log
+	stop     *stopOne
+	done     *messages.AutoscalerEnded // what the autoscaler said at its end
+}
+
+// estate is what outlives the owner's own failures: its configuration, the lease
+// that it holds, and events that are not on the bus yet.
+type estate struct {
+	cfg    Config
+	outbox outbox
+	lease  messages.Lease
+	held   bool
+}
+
+// stopOne asks an owner to stop, as StopAutoscaler does its autoscaler.
+type stopOne struct {
+	message messages.StopAutoscaler
+	asker   *actor.PID
+}
+
+// leased answers an acquisition or a renewal.
+type leased struct {
+	life  uint64
+	begun time.Time
+	lease messages.Lease
+	err   error
+}
+
+type released struct{}
+
+// Receive implements actor.Actor.
+func (o *owner) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		ctx.Send(ctx.Parent(), autoscalerBegan{name: o.cfg.Name})
+		o.ask(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		o.next.cancel()
+		o.deadline.cancel()
+		o.env.tenure.end()
+		o.child = nil // its end, which is awaited now, is not to begin another
+	case *actor.Terminated:
+		o.childGone(ctx, m)
+	case leased:
+		o.leased(ctx, m)
+	case messages.StopAutoscaler:
+		o.beginStop(ctx, m)
+	case messages.AutoscalerEnded:
+		o.done = &m
+		o.depose(ctx)
+	case autoscalerBegan:
+		if o.stop != nil && o.child != nil {
+			ctx.Request(o.child, o.stop.message)
+		}
+	case reconfigure:
+		o.reconfigure(ctx, m)
+	case released:
+		ctx.Send(o.stop.asker, *o.done)
+	case rang:
+		switch {
+		case m.name == "next" && o.next.heeds(m):
+			o.ask(ctx)
+		case m.name == "deadline" && o.deadline.heeds(m):
+			o.env.log.Error().Msg("the lease could not be renewed in time; nothing is done until it is held again")
+			o.lost(ctx)
+		}
+	default:
+		o.env.unhandled(ctx)
+	}
+}
+
+// ask acquires or renews, whichever is due.
+func (o *owner) ask(ctx actor.Context) {
+	o.life++
+	life, begun, cfg, lease, held := o.life, o.env.clock.Now(), o.cfg, o.lease, o.held
+	timeout := max(time.Second, o.cfg.Lease.TTL/3)
+	o.env.pipe(ctx, timeout, func(io context.Context) any {
+		var answer leased
+		if held {
+			answer.lease, answer.err = cfg.Ownership.Renew(io, lease)
+		} else {
+			answer.lease, answer.err = cfg.Ownership.Acquire(io, cfg.Name)
+		}
+		answer.life, answer.begun = life, begun
+		return answer
+	})
+}
+
+func (o *owner) leased(ctx actor.Context, m leased) {
+	if m.life != o.life || o.done != nil {
+		return
+	}
+	if m.err != nil {
+		o.refused(ctx, messages.FailureOf(m.err))
+		return
+	}
+	until := m.begun.Add(o.cfg.Lease.TTL - o.cfg.Lease.Margin)
+	now := o.env.clock.Now()
+	if !now.Before(until) { // so late that it may have passed again
+		o.lease, o.held = m.lease, true
+		o.lost(ctx)
+		return
+	}
+	first := !o.held || o.child == nil
+	o.lease, o.held = m.lease, true
+	o.problem = ""
+	o.env.tenure.extend(m.lease.Epoch, until)
+	o.deadline.set(o.env, ctx, "deadline", until.Sub(now))
+	o.next.set(o.env, ctx, "next", m.begun.Add(o.cfg.Lease.Renew).Sub(now))
+	if first && !o.ending {
+		o.act(ctx)
+	}
+}
+
+// act starts the autoscaler.
+func (o *owner) act(ctx actor.Context) {
+	o.env.log.Info().Uint64("epoch", uint64(o.lease.Epoch)).Str("holder", o.lease.Holder).Msg("this process acts for the autoscaler")
+	cfg, lease, changes := o.cfg.entitled(o.env.tenure), o.lease, o.changes
+	o.changes = nil
+	o.child = o.env.spawn(ctx, "autoscaler-"+string(cfg.Name), func() actor.Actor {
+		told := changes
+		changes = nil // a later life has nothing new to tell
+		return &autoscaler{env: o.env, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox}
+	})
+	ctx.Watch(o.child)
+}
+
+// refused handles an acquisition or a renewal that did not succeed.
+func (o *owner) refused(ctx actor.Context, failure *messages.Failure) {
+	if o.held {
+		o.env.log.Warn().Str("failure", failure.Error()).Msg("lease not renewed")
+		if failure.Class == messages.ClassFenced {
+			o.lost(ctx)
+			return
+		}
+		o.next.set(o.env, ctx, "next", renewAgain)
+		return
+	}
+	if o.problem != failure.Class {
+		o.problem = failure.Class
+		o.env.log.Info().Str("why", failure.Error()).Msg("standing by until the lease is free")
+	}
+	wait := standbyAgain
+	if failure.Class != messages.ClassHeld {
+		wait = renewAgain
+	}
+	o.next.set(o.env, ctx, "next", wait)
+}
+
+// lost ends acting and begins to stand by.
+func (o *owner) lost(ctx actor.Context) {
+	o.held = false
+	o.depose(ctx)
+}
+
+// depose stops the autoscaler, if it runs. What comes next waits for its end.
+func (o *owner) depose(ctx actor.Context) {
+	o.life++ // answers on their way do not count
+	o.env.tenure.end()
+	o.next.cancel()
+	o.deadline.cancel()
+	if o.child == nil {
+		o.afterwards(ctx)
+		return
+	}
+	if !o.ending {
+		o.ending = true
+		ctx.Stop(o.child)
+	}
+}
+
+func (o *owner) childGone(ctx actor.Context, m *actor.Terminated) {
+	if o.child == nil || m.Who.GetId() != o.child.GetId() {
+		return
+	}
+	o.child, o.ending = nil, false
+	if o.held && o.stop == nil {
+		o.act(ctx)
+		return
+	}
+	o.afterwards(ctx)
+}
+
+// afterwards goes on once no autoscaler runs here: with standing by, or with
+// the end.
+func (o *owner) afterwards(ctx actor.Context) {
+	if o.stop == nil {
+		o.next.set(o.env, ctx, "next", standbyAgain)
+		return
+	}
+	if o.done == nil {
+		o.done = &messages.AutoscalerEnded{Autoscaler: o.cfg.Name}
+	}
+	if !o.held {
+		ctx.Send(o.stop.asker, *o.done)
+		return
+	}
+	lease, ownership := o.lease, o.cfg.Ownership
+	o.held = false
+	o.env.pipe(ctx, releaseTime, func(io context.Context) any {
+		if err := ownership.Release(io, lease); err != nil {
+			o.env.log.Warn().Err(err).Msg("lease not released; a standby waits until it lapses")
+		}
+		return released{}
+	})
+}
+
+func (o *owner) beginStop(ctx actor.Context, m messages.StopAutoscaler) {
+	if o.stop != nil {
+		return
+	}
+	o.stop = &stopOne{message: m, asker: ctx.Sender()}
+	switch {
+	case o.child != nil && !o.ending:
+		ctx.Request(o.child, m)
+	case o.child == nil:
+		o.depose(ctx)
+	}
+}
+
+// reconfigure takes a new configuration. An autoscaler that runs is ended, as
+// by a crash, and begins anew with it under the same lease: what a restart finds
+// again is found again, so nothing has to be changed while it works.
+func (o *owner) reconfigure(ctx actor.Context, m reconfigure) {
+	if m.cfg.Name != o.cfg.Name || o.stop != nil {
+		return
+	}
+	o.changes = append(o.changes, o.cfg.changes(m.cfg)...)
+	o.cfg = m.cfg
+	if o.child != nil && !o.ending {
+		o.ending = true
+		ctx.Stop(o.child)
+	}
+}

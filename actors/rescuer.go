@@ -1,0 +1,221 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
+
+const (
+	// sweepEvery is how often lost tasks are looked for, sweepSoon how soon after
+	// an instance has ended.
+	sweepEvery   = time.Minute
+	sweepSoon    = 5 * time.Second
+	sweepTimeout = 45 * time.Second
+	rescuerState = "rescuer"
+)
+
+// rescuer finds tasks that were lost with their worker and puts them back. Who
+// is lost and who is not, [decide.Losses] judges; here are the calls.
+type rescuer struct {
+	env      *env
+	cfg      Config
+	recorder *actor.PID
+
+	loaded     bool
+	losses     decide.Losses
+	fates      decide.Fates
+	gone       int // instances that are known to be terminated
+	snapshot   messages.ClearMLSnapshot
+	next       alarm
+	soon       bool // the next sweep is set for soon
+	sweeping   bool
+	duplicates map[messages.TaskID][]messages.WorkerID // that were told
+}
+
+type lossesLoaded struct {
+	value []byte
+	err   error
+}
+
+type lossesSaved struct{ err error }
+
+type swept struct {
+	tasks []messages.TaskState
+	err   error
+}
+
+type requeued struct {
+	rescue  decide.Rescue
+	outcome messages.RequeueOutcome
+	err     error
+}
+
+// Receive implements actor.Actor.
+func (r *rescuer) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		r.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		r.next.cancel()
+	case messages.RescuerMessage:
+		r.on(ctx, m)
+	case lossesLoaded:
+		r.lossesLoaded(m)
+	case lossesSaved:
+		if m.err != nil {
+			r.env.log.Warn().Err(m.err).Msg("what was put back is not saved; saved with the next change")
+		}
+	case swept:
+		r.swept(ctx, m)
+	case requeued:
+		r.requeued(ctx, m)
+	case rang:
+		if r.next.heeds(m) {
+			r.sweep(ctx)
+		}
+	default:
+		r.env.unhandled(ctx)
+	}
+}
+
+// begin loads what was put back before: how often a task was is to survive.
+func (r *rescuer) begin(ctx actor.Context) {
+	r.duplicates = make(map[messages.TaskID][]messages.WorkerID)
+	state, name := r.cfg.State, r.env.name
+	r.env.pipe(ctx, stateTimeout, func(io context.Context) any {
+		value, err := state.Load(io, name, rescuerState)
+		return lossesLoaded{value: value, err: err}
+	})
+	r.next.set(r.env, ctx, "sweep", sweepEvery)
+}
+
+func (r *rescuer) lossesLoaded(m lossesLoaded) {
+	if r.loaded {
+		return // asked for in an earlier life
+	}
+	r.loaded = true
+	if m.err == nil && len(m.value) > 0 {
+		m.err = json.Unmarshal(m.value, &r.losses)
+	}
+	if m.err != nil {
+		r.losses = decide.Losses{}
+		r.env.log.Warn().Err(m.err).Msg("how often tasks were put back is not readable; counted anew")
+	}
+}
+
+func (r *rescuer) on(ctx actor.Context, message messages.RescuerMessage) {
+	switch m := message.(type) {
+	case messages.QueuesObserved:
+		r.snapshot = m.Snapshot
+		if r.cfg.WarnDuplicates {
+			r.warn(ctx)
+		}
+	case messages.InstancesObserved:
+		r.fates = r.fates.Listed(m.At, m.Instances)
+		gone := 0
+		for _, seen := range r.fates.Of {
+			if seen.Fate == decide.FateGone {
+				gone++
+			}
+		}
+		if gone > r.gone && !r.soon && !r.sweeping {
+			r.soon = true
+			r.next.set(r.env, ctx, "sweep", sweepSoon)
+		}
+		r.gone = gone
+	}
+}
+
+// warn tells of tasks that two live workers run, once for each pair.
+func (r *rescuer) warn(ctx actor.Context) {
+	told := make(map[messages.TaskID][]messages.WorkerID)
+	for _, duplicate := range decide.Duplicates(r.snapshot, r.fates) {
+		told[duplicate.Task] = duplicate.Workers
+		if !slices.Equal(r.duplicates[duplicate.Task], duplicate.Workers) {
+			r.record(ctx, duplicate)
+		}
+	}
+	r.duplicates = told
+}
+
+// sweep asks for all tasks that are not finished. Without a poll and a listing
+// nobody could say which of them are lost.
+func (r *rescuer) sweep(ctx actor.Context) {
+	r.soon = false
+	if !r.loaded || r.snapshot.At.IsZero() || r.fates.At.IsZero() {
+		r.next.set(r.env, ctx, "sweep", sweepSoon)
+		return
+	}
+	r.sweeping = true
+	server := r.cfg.ClearML
+	r.env.pipe(ctx, sweepTimeout, func(io context.Context) any {
+		tasks, err := server.Unfinished(io)
+		return swept{tasks: tasks, err: err}
+	})
+}
+
+func (r *rescuer) swept(ctx actor.Context, m swept) {
+	r.sweeping = false
+	r.next.set(r.env, ctx, "sweep", sweepEvery)
+	if m.err != nil {
+		r.env.log.Warn().Err(m.err).Msg("lost tasks could not be looked for; done again in a minute")
+		return
+	}
+	now := r.env.clock.Now()
+	losses, rescues, lost := r.losses.Judge(
+		decide.RescuePolicy{Requeue: r.cfg.RequeueLost, Prefix: r.cfg.WorkersPrefix, MaxAge: r.cfg.snapshotMaxAge()},
+		decide.Sweep{
+			Now: now, ServerNow: r.snapshot.ServerNow.Add(now.Sub(r.snapshot.At)), Tasks: m.tasks, Snapshot: r.snapshot, Fates: r.fates,
+		},
+	)
+	r.losses = losses
+	for _, event := range lost {
+		r.record(ctx, event)
+	}
+	server := r.cfg.ClearML
+	for _, rescue := range rescues {
+		r.env.pipe(ctx, sweepTimeout, func(io context.Context) any {
+			outcome, err := server.Requeue(io, rescue.Request)
+			return requeued{rescue: rescue, outcome: outcome, err: err}
+		})
+	}
+	if len(rescues)+len(lost) > 0 {
+		r.save(ctx)
+	}
+}
+
+func (r *rescuer) requeued(ctx actor.Context, m requeued) {
+	switch {
+	case m.err != nil:
+		r.env.log.Warn().Err(m.err).Str("task", string(m.rescue.Request.Task)).Msg("lost task not put back; tried again at the next sweep")
+		r.losses = r.losses.Failed(m.rescue.Request.Task)
+		r.save(ctx)
+	case !m.outcome.Done:
+		r.env.log.Info().Str("task", string(m.rescue.Request.Task)).Str("status", string(m.outcome.Found.Status)).
+			Msg("a task that looked lost has changed meanwhile and is left alone")
+		r.losses = r.losses.Failed(m.rescue.Request.Task)
+	default:
+		r.record(ctx, m.rescue.Event)
+	}
+}
+
+func (r *rescuer) save(ctx actor.Context) {
+	value, err := json.Marshal(r.losses)
+	if err != nil {
+		r.env.log.Error().Err(err).Msg("what was put back can not be written")
+		return
+	}
+	state, name := r.cfg.State, r.env.name
+	r.env.pipe(ctx, stateTimeout, func(io context.Context) any { return lossesSaved{err: state.Save(io, name, rescuerState, value)} })
+}
+
+func (r *rescuer) record(ctx actor.Context, event messages.Event) {
+	ctx.Send(r.recorder, messages.Record{At: r.env.clock.Now(), Event: event})
+}

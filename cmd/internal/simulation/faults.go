@@ -1,0 +1,269 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// misfortunes are what can befall a world, by name. Each is drawn as often as
+// its weight says.
+func misfortunes() map[string]fault {
+	return map[string]fault{
+		"clearml-outage": {1, func(m *misfortune) error { return m.outage("polling", 2) }},
+		"ec2-outage":     {1, func(m *misfortune) error { return m.outage("ec2", 3) }},
+		"store-outage":   {1, func(m *misfortune) error { return m.outage("store", 3) }},
+		"loss":           {1, (*misfortune).loss},
+		"ec2-errors":     {2, (*misfortune).fault},
+		"capacity":       {2, (*misfortune).capacity},
+		"instance-loss":  {2, (*misfortune).takeAway},
+		"spot-half":      {1, (*misfortune).interruptHalf},
+		"kill":           {1, (*misfortune).restart},
+		"crash":          {2, (*misfortune).crash},
+		"denied":         {1, (*misfortune).deny},
+		"empty-lists":    {1, (*misfortune).empty},
+		"pause":          {2, (*misfortune).pause},
+		"cut":            {1, (*misfortune).cut},
+		"reload":         {1, (*misfortune).reload},
+		"abort":          {1, (*misfortune).abort},
+		"stop":           {1, (*misfortune).stop},
+		// Those drawn once for the world.
+		"standby":    {},
+		"agents":     {},
+		"supervisor": {},
+		"clock":      {},
+	}
+}
+
+// fault is one kind of misfortune.
+type fault struct {
+	weight int
+	strike func(*misfortune) error
+}
+
+// Faults are the names of all misfortunes, sorted.
+func Faults() []string { return slices.Sorted(maps.Keys(misfortunes())) }
+
+// CheckFaults says which of the names is none of [Faults].
+func CheckFaults(names []string) error {
+	for _, name := range names {
+		if _, known := misfortunes()[name]; !known {
+			return fmt.Errorf("there is no fault %q; there are %s", name, strings.Join(Faults(), ", "))
+		}
+	}
+	return nil
+}
+
+// deck is every misfortune as often as its weight, in a fixed order.
+func deck() []string {
+	var names []string
+	for _, name := range Faults() {
+		for range misfortunes()[name].weight {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// strike lets the next thing happen: in a third of the cases somebody wants
+// something, else a misfortune is drawn. One that is not among those allowed is
+// drawn all the same, so that the others come as they would with it.
+func (m *misfortune) strike() error {
+	if m.rng.IntN(3) == 0 {
+		return m.demand()
+	}
+	name := m.deck[m.rng.IntN(len(m.deck))]
+	rng := m.rng
+	defer func() { m.rng = rng }()
+	m.rng = forked(rng) // what this one draws does not change what the others do
+	if !m.allowed(name) {
+		return nil
+	}
+	return misfortunes()[name].strike(m)
+}
+
+// outage cuts a server off in one case of so many, and brings it back otherwise.
+func (m *misfortune) outage(server string, of int) error {
+	return m.world.Outage(server, m.rng.IntN(of) == 0)
+}
+
+func (m *misfortune) loss() error {
+	m.world.Loss(float64(m.rng.IntN(2)) * 0.1 * m.rng.Float64())
+	return nil
+}
+
+func (m *misfortune) deny() error {
+	denied := [][]string{{"RunInstances"}, {"DescribeInstances"}, {"TerminateInstances"}, {"DescribeSpotInstanceRequests"}, nil, nil, nil, nil}
+	m.world.cloud.SetDenied(denied[m.rng.IntN(len(denied))]...)
+	return nil
+}
+
+func (m *misfortune) crash() error {
+	kinds := []string{
+		"node", "owner", "autoscaler", "recorder", "provisioner", "observer", "inventory", "queue", "resource", "instance", "rescuer",
+	}
+	m.world.Crash(kinds[m.rng.IntN(len(kinds))], m.rng.IntN(20), m.rng.IntN(2) == 0)
+	return nil
+}
+
+func (m *misfortune) fault() error {
+	faults := []fakeec2.Fault{
+		{Action: "RunInstances", Kind: fakeec2.FaultDropAfter},
+		{Action: "RunInstances", Kind: fakeec2.FaultDropBefore},
+		{Action: "RunInstances", Kind: fakeec2.FaultTimeoutAfter},
+		{Action: "RunInstances", Kind: fakeec2.FaultErrorBefore, Code: "InsufficientInstanceCapacity"},
+		{Action: "RunInstances", Kind: fakeec2.FaultErrorBefore, Code: "RequestLimitExceeded", Times: 3},
+		{Action: "RunInstances", Kind: fakeec2.FaultErrorAfter, Code: "InternalError"},
+		{Action: "RunInstances", Kind: fakeec2.FaultHTTP500},
+		{Action: "TerminateInstances", Kind: fakeec2.FaultDropAfter},
+		{Action: "TerminateInstances", Kind: fakeec2.FaultErrorBefore, Code: "RequestLimitExceeded", Times: 3},
+		{Action: "TerminateInstances", Kind: fakeec2.FaultErrorBefore, Code: "InternalError", Times: 2},
+		{Action: "DescribeInstances", Kind: fakeec2.FaultHTTP500, Times: 3},
+		{Action: "DescribeSpotInstanceRequests", Kind: fakeec2.FaultHTTP500, Times: 3},
+		{Action: "GetConsoleOutput", Kind: fakeec2.FaultErrorBefore, Code: "InternalError"},
+	}
+	return m.world.cloud.Inject(faults[m.rng.IntN(len(faults))])
+}
+
+func (m *misfortune) capacity() error {
+	cat := m.world.cloud.Catalog()
+	r := m.world.options.Resources[m.rng.IntN(len(m.world.options.Resources))]
+	market := fakeec2.OnDemand
+	if r.Market == messages.Spot {
+		market = fakeec2.Spot
+	}
+	for _, zone := range cat.Zones {
+		if m.rng.IntN(2) == 0 {
+			offering := fakeec2.Offering{Type: r.Types[0], Zone: zone, Market: market}
+			m.world.cloud.SetCapacity(offering, m.rng.IntN(4)-1)
+		}
+	}
+	return nil
+}
+
+func (m *misfortune) running(wanted func(fakeec2.Instance) bool) []fakeec2.Instance {
+	var running []fakeec2.Instance
+	for _, i := range m.world.cloud.Instances() {
+		if i.State == fakeec2.Running && wanted(i) {
+			running = append(running, i)
+		}
+	}
+	return running
+}
+
+// takeAway ends one instance from outside.
+func (m *misfortune) takeAway() error {
+	running := m.running(func(fakeec2.Instance) bool { return true })
+	if len(running) == 0 {
+		return nil
+	}
+	i := running[m.rng.IntN(len(running))]
+	if i.Market == fakeec2.Spot {
+		return m.world.cloud.InterruptSpot(i.ID, 0)
+	}
+	return m.world.cloud.Kill(i.ID)
+}
+
+// interruptHalf lets EC2 announce that it takes half of the spot instances back.
+func (m *misfortune) interruptHalf() error {
+	for n, i := range m.running(func(i fakeec2.Instance) bool { return i.Market == fakeec2.Spot }) {
+		if n%2 == 0 {
+			if err := m.world.cloud.InterruptSpot(i.ID, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// empty makes ClearML answer empty lists to the autoscaler for a while.
+func (m *misfortune) empty() error {
+	m.world.EmptyLists(true)
+	m.world.Advance(between(m.rng, 10*time.Second, 3*time.Minute))
+	m.world.EmptyLists(false)
+	return nil
+}
+
+// seat draws one of the processes.
+func (m *misfortune) seat() int { return m.rng.IntN(len(m.world.seats)) }
+
+func (m *misfortune) restart() error {
+	if len(m.world.seats) > 1 && m.rng.IntN(2) == 0 {
+		seat := m.seat()
+		m.world.KillProcess(seat)
+		m.world.Advance(between(m.rng, 0, 3*time.Minute))
+		return m.world.StartProcess(seat)
+	}
+	m.world.Kill()
+	m.world.Advance(between(m.rng, 0, 3*time.Minute))
+	return m.world.Restart()
+}
+
+// pause stops a process for a while, often longer than a lease lives; some never
+// wake up.
+func (m *misfortune) pause() error {
+	seat := m.seat()
+	m.world.Pause(seat)
+	m.world.Advance(between(m.rng, time.Second, 4*m.world.options.Lease.TTL))
+	if m.rng.IntN(5) > 0 {
+		m.world.Resume(seat)
+		return nil
+	}
+	m.world.KillProcess(seat)
+	m.world.Advance(between(m.rng, 0, time.Minute))
+	return m.world.StartProcess(seat)
+}
+
+// cut takes one process's network away for a while.
+func (m *misfortune) cut() error {
+	seat := m.seat()
+	m.world.Cut(seat, true)
+	m.world.Advance(between(m.rng, time.Second, 2*time.Minute))
+	m.world.Cut(seat, false)
+	return nil
+}
+
+// reload lowers or raises a maximum, takes a resource type out, or brings all
+// back.
+func (m *misfortune) reload() error {
+	options := m.world.options.Clone()
+	at := m.rng.IntN(len(options.Resources))
+	switch m.rng.IntN(4) {
+	case 0:
+		options.Resources[at].Max = max(1, options.Resources[at].Max-1-m.rng.IntN(3))
+	case 1:
+		options.Resources[at].Max += 1 + m.rng.IntN(2)
+	case 2:
+		without := options.Without(options.Resources[at].Name)
+		if len(without.Resources) > 0 && without.allServed() {
+			options = without
+		}
+	case 3:
+		options.Queues, options.Resources = m.options.Queues, m.options.Resources
+	}
+	return m.world.Reload(options)
+}
+
+func (m *misfortune) abort() error {
+	_, err := m.world.Abort(m.rng.IntN(1000))
+	return err
+}
+
+// stop ends the program in good order in the midst of it all, and starts it again.
+func (m *misfortune) stop() error {
+	modes := []messages.OnShutdown{messages.ShutdownKeep, messages.ShutdownIdle}
+	if m.world.seats[0] == nil || m.world.seats[0].paused {
+		return nil
+	}
+	if _, err := m.world.Stop(modes[m.rng.IntN(len(modes))], between(m.rng, 5*time.Second, time.Minute)); err != nil {
+		m.world.laws.breach("%s", err)
+		m.world.KillProcess(0)
+	}
+	m.world.Advance(between(m.rng, 0, time.Minute))
+	return m.world.StartProcess(0)
+}

@@ -1,0 +1,92 @@
+package simulation_test
+
+import (
+	"maps"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// process reads which process a step is about, the first by default.
+func (s *script) process(d *datadriven.TestData, more map[string]any) (seat int, err error) {
+	process := 1
+	all := map[string]any{"process": &process}
+	maps.Copy(all, more)
+	err = args(d, all)
+	return process - 1, err
+}
+
+func (s *script) pause(d *datadriven.TestData) (string, error) {
+	seat, err := s.process(d, nil)
+	if err == nil {
+		s.world.Pause(seat)
+	}
+	return "", err
+}
+
+func (s *script) resume(d *datadriven.TestData) (string, error) {
+	seat, err := s.process(d, nil)
+	if err == nil {
+		s.world.Resume(seat)
+	}
+	return "", err
+}
+
+func (s *script) startProcess(d *datadriven.TestData) (string, error) {
+	seat, err := s.process(d, nil)
+	if err != nil {
+		return "", err
+	}
+	return "", s.world.StartProcess(seat)
+}
+
+// cut takes the network from a process, or gives it back.
+func (s *script) cut(d *datadriven.TestData) (string, error) {
+	over := false
+	seat, err := s.process(d, map[string]any{"over": &over})
+	if err == nil {
+		s.world.Cut(seat, !over)
+	}
+	return "", err
+}
+
+// reload changes the maximum of a resource type, takes one out, or gives all
+// processes the configuration that the world began with.
+func (s *script) reload(d *datadriven.TestData) (string, error) {
+	resource, most, without := "", 0, ""
+	if err := args(d, map[string]any{"resource": &resource, "max": &most, "without": &without}); err != nil {
+		return "", err
+	}
+	options := s.options.Clone()
+	if without != "" {
+		options = options.Without(without)
+	}
+	for n := range options.Resources {
+		if options.Resources[n].Name == resource {
+			options.Resources[n].Max = most
+		}
+	}
+	return "", s.world.Reload(options)
+}
+
+// abort lets the user of the n-th unfinished task give it up.
+func (s *script) abort(d *datadriven.TestData) (string, error) {
+	n := 1
+	if err := args(d, map[string]any{"n": &n}); err != nil {
+		return "", err
+	}
+	done, err := s.world.Abort(n - 1)
+	if err == nil && !done {
+		return "no task is left to abort\n", nil
+	}
+	return "", err
+}
+
+// empty makes ClearML answer empty lists; only in a world that is in-process.
+func (s *script) empty(d *datadriven.TestData) (string, error) {
+	over := false
+	if err := args(d, map[string]any{"over": &over}); err != nil {
+		return "", err
+	}
+	s.world.EmptyLists(!over)
+	return "", nil
+}
