@@ -33,7 +33,7 @@ func run() int {
 		Now:     time.Now,
 		Commands: cli.Commands{
 			Run: func(ctx context.Context, o cli.RunOptions) error {
-				return app.Run(ctx, app.Options{File: o.File, Log: o.Log, Version: o.Version})
+				return app.Run(ctx, app.Options{File: o.File, Log: o.Log, Version: o.Version}, o.Reloads)
 			},
 			Demo: func(ctx context.Context, o cli.DemoOptions) error {
 				return demo.Run(ctx, demo.Options{

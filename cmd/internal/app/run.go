@@ -5,8 +5,10 @@ import (
 	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -69,6 +71,7 @@ func (o Options) leaseTiming() messages.LeaseTiming {
 // Process is a running ebb: the event bus and one autoscaler for each
 // configuration.
 type Process struct {
+	options Options
 	server  *bus.Server // nil with an external one
 	bus     *bus.Bus
 	leases  *bus.Leases
@@ -81,13 +84,58 @@ type Process struct {
 }
 
 // Run starts a process and keeps it until ctx ends; then it stops in order.
-func Run(ctx context.Context, options Options) error {
+// Configurations from reloads take effect while it runs.
+func Run(ctx context.Context, options Options, reloads <-chan config.File) error {
 	process, err := Start(ctx, options)
 	if err != nil {
 		return err
 	}
-	<-ctx.Done()
-	return process.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return process.Stop()
+		case file := <-reloads:
+			if err := process.Reload(ctx, file); err != nil {
+				options.Log.Error().Err(err).Msg("new configuration not taken over; the old one stays")
+			}
+		}
+	}
+}
+
+// Reload gives the autoscalers that run a new configuration. What needs a
+// restart (another set of autoscalers, the event server, leases) is named in the
+// log and stays as it is. On an error nothing has changed.
+func (p *Process) Reload(ctx context.Context, file config.File) error {
+	options, old := p.options, p.options.File
+	options.File.Autoscalers = file.Autoscalers
+	old.Autoscalers, file.Autoscalers = nil, nil
+	if !reflect.DeepEqual(old, file) {
+		p.log.Warn().Msg("settings outside of autoscalers have changed; they take effect at the next start")
+	}
+	var configs []actors.Config
+	modes := make(map[messages.AutoscalerName]messages.OnShutdown)
+	for _, autoscaler := range options.File.Autoscalers {
+		t, err := Translate(autoscaler)
+		if err != nil {
+			return err
+		}
+		if _, runs := p.modes[t.Name]; !runs {
+			p.log.Warn().Str("autoscaler", string(t.Name)).Msg("an autoscaler that does not run yet is started at the next start")
+			continue
+		}
+		cfg, err := p.assemble(ctx, options, t)
+		if err != nil {
+			return fmt.Errorf("autoscaler %q: %w", t.Name, err)
+		}
+		configs, modes[t.Name] = append(configs, cfg), t.OnShutdown
+	}
+	if len(configs) < len(p.modes) {
+		p.log.Warn().Int("missing", len(p.modes)-len(configs)).
+			Msg("autoscalers that are not in the new configuration go on with the old one until the next start")
+	}
+	maps.Copy(p.modes, modes)
+	p.node.Reconfigure(configs)
+	return nil
 }
 
 // Start brings everything up. Nothing runs when it returns an error.
@@ -104,7 +152,7 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 		options.Clock = clock.System()
 	}
 	p := &Process{
-		log: options.Log, runner: newRunner(ctx), modes: make(map[messages.AutoscalerName]messages.OnShutdown),
+		options: options, log: options.Log, runner: newRunner(ctx), modes: make(map[messages.AutoscalerName]messages.OnShutdown),
 	}
 	if err := p.openBus(ctx, options); err != nil {
 		p.close()

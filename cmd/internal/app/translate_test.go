@@ -84,13 +84,42 @@ func TestTranslateUserData(t *testing.T) {
 			t.Fatalf("%s: %v", r.Name, err)
 		}
 		want := map[messages.ResourceName]fake.Boot{
-			"gpu-spot":      {WorkerName: "dynamic_aws:gpu-spot", Queues: []string{"gpu-urgent", "gpu"}},
-			"gpu-on-demand": {WorkerName: "dynamic_aws:gpu-on-demand:g5.xlarge", Queues: []string{"gpu"}},
-			"cpu":           {WorkerName: "dynamic_aws:cpu:c7i.2xlarge", Queues: []string{"cpu"}},
+			"gpu-spot":      {WorkerName: "dynamic_aws:gpu-spot", Queues: []string{"gpu-urgent", "gpu"}, MaxIdle: 5 * time.Minute},
+			"gpu-on-demand": {WorkerName: "dynamic_aws:gpu-on-demand:g5.xlarge", Queues: []string{"gpu"}, MaxIdle: 15 * time.Minute},
+			"cpu":           {WorkerName: "dynamic_aws:cpu:c7i.2xlarge", Queues: []string{"cpu"}, MaxIdle: 15 * time.Minute},
 		}[r.Name]
+		want.Autoscaler, want.Unreachable = "prod", 6*time.Hour
 		want.APIHost, want.WebHost, want.FilesHost = "https://api.clear.ml", "https://app.clear.ml", "https://files.clear.ml"
 		want.AccessKey, want.SecretKey = "EXAMPLEACCESSKEY", "planted-clearml"
 		equal(t, string(r.Name), boot, want)
+	}
+}
+
+// TestTranslateFallback: behind the spot offerings come the same on demand.
+func TestTranslateFallback(t *testing.T) {
+	t.Parallel()
+
+	a := example(t)
+	for i := range a.Resources {
+		if a.Resources[i].Market == config.Spot {
+			a.Resources[i].OnDemandFallback = config.Fallback{Enabled: true, Patience: 3 * time.Minute, Blackout: time.Hour}
+		}
+	}
+	a.MaxLifetime = 48 * time.Hour
+	spot, _ := translate(t, a).ResourceNamed("gpu-spot")
+	half := len(spot.Offerings) / 2
+	for n, offering := range spot.Offerings[:half] {
+		behind := spot.Offerings[half+n]
+		if offering.Market != messages.Spot || behind.Market != messages.OnDemand || behind.InstanceType != offering.InstanceType ||
+			behind.Zone != offering.Zone || behind.Subnet != offering.Subnet {
+			t.Errorf("offering %d is %s and the one in its place is %s", n, offering, behind)
+		}
+	}
+	if want := (decide.Fallback{Enabled: true, Patience: 3 * time.Minute, Blackout: time.Hour}); half == 0 || spot.Fallback != want {
+		t.Errorf("%d spot offerings with the fallback %+v, want %+v", half, spot.Fallback, want)
+	}
+	if spot.MaxLifetime != a.MaxLifetime {
+		t.Errorf("max_lifetime is %s, want %s", spot.MaxLifetime, a.MaxLifetime)
 	}
 }
 
@@ -112,6 +141,7 @@ func TestTranslateTemplate(t *testing.T) {
  "SecurityGroups": [
   "sg-0123456789abcdef0"
  ],
+ "Home": "gpu-urgent",
  "Tags": {
   "cost-center": "4711",
   "team": "research"

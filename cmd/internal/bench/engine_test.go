@@ -72,6 +72,9 @@ func start(b *testing.B, w *world, resources, maxInstances int, p ports) *engine
 	config := actors.Config{
 		Name: "prod", Version: "bench", WorkersPrefix: prefix, PollingInterval: pollEvery,
 		ClearML: w, EC2: w, Ledger: store, Publisher: store, Seed: 1, Text: eventtext.Line,
+		Ownership: store, State: store,
+		// Nobody else wants the lease, and its renewals are not what is measured.
+		Lease: messages.LeaseTiming{TTL: 1000 * time.Hour, Renew: 500 * time.Hour, Margin: time.Hour},
 	}
 	if p.clearml != nil {
 		config.ClearML = p.clearml

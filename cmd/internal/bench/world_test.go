@@ -264,3 +264,41 @@ func offering() messages.Offering {
 		Market: messages.OnDemand, InstanceType: "g5.xlarge", Zone: "us-east-1a", Subnet: "subnet-0123456789abcdef0",
 	}
 }
+
+// Claim implements actors.Fence.
+func (m *memory) Claim(context.Context, messages.Epoch) error { return nil }
+
+// Acquire implements actors.Ownership.
+func (m *memory) Acquire(_ context.Context, name messages.AutoscalerName) (messages.Lease, error) {
+	return messages.Lease{Autoscaler: name, Holder: "bench", Epoch: 1}, nil
+}
+
+// Renew implements actors.Ownership.
+func (m *memory) Renew(_ context.Context, lease messages.Lease) (messages.Lease, error) {
+	return lease, nil
+}
+
+// Release implements actors.Ownership.
+func (m *memory) Release(context.Context, messages.Lease) error { return nil }
+
+// Load implements actors.State.
+func (m *memory) Load(context.Context, messages.AutoscalerName, string) ([]byte, error) {
+	return nil, nil
+}
+
+// Save implements actors.State.
+func (m *memory) Save(context.Context, messages.AutoscalerName, string, []byte) error { return nil }
+
+// Signal implements actors.Signals.
+func (w *world) Signal(context.Context, messages.Signal) error { return nil }
+
+// SetTag implements actors.Signals.
+func (w *world) SetTag(context.Context, string, string, bool) error { return nil }
+
+// Unfinished implements actors.Tasks: the look for lost tasks finds none.
+func (w *world) Unfinished(context.Context) ([]messages.TaskState, error) { return nil, nil }
+
+// Requeue implements actors.Tasks.
+func (w *world) Requeue(context.Context, messages.Requeue) (messages.RequeueOutcome, error) {
+	return messages.RequeueOutcome{}, nil
+}
