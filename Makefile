@@ -29,7 +29,7 @@ REAL_PACKAGES     := ./cmd/internal/contract/... ./adapters/bootstrap/... ./cmd/
 ARGS     ?=
 PACKAGES ?= ./...
 FUZZTIME ?= 15s
-SEEDS    ?= 60
+SEEDS    ?= 1000
 COVER_PACKAGE := ./actors/decide
 COVER_MIN     := 95
 COVER_PROFILE := .cache/coverage-decide.out
@@ -62,8 +62,9 @@ else
 endif
 
 .PHONY: sim
-sim: ## Whole worlds of the production program on a virtual clock: scenarios, crashes, SEEDS drawn ones
-	$(GO) test -count=1 ./cmd/internal/simulation -seeds $(SEEDS)
+sim: build ## Whole worlds of the production program on a virtual clock: scenarios, crashes, SEEDS drawn ones
+	$(GO) test -count=1 ./cmd/internal/simulation
+	bin/ebb sim --seeds $(SEEDS)
 
 .PHONY: test-real
 test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck); a missing tool fails

@@ -28,8 +28,8 @@ const (
 type channels struct {
 	signed  map[messages.QueueName]time.Time
 	watched []messages.QueueName
-	barrier *barrier // nil while no queue is closed
-	opened  map[messages.QueueName]time.Time
+	barrier *barrier                    // nil while no queue is closed
+	opened  map[messages.QueueName]bool // that were told, and may not be shown yet
 }
 
 // barrier is a set of queues that are closed to all agents, to end instances
@@ -43,7 +43,7 @@ type barrier struct {
 }
 
 func newChannels() channels {
-	return channels{signed: make(map[messages.QueueName]time.Time), opened: make(map[messages.QueueName]time.Time)}
+	return channels{signed: make(map[messages.QueueName]time.Time), opened: make(map[messages.QueueName]bool)}
 }
 
 // watchHomes has the queues polled on which instances of an earlier
@@ -243,25 +243,31 @@ func (a *autoscaler) openQueues(ctx actor.Context) {
 	}
 }
 
+// openQueue takes the tag off. Who closed the queue stays written until a poll
+// shows that the tag is gone: the write may be lost.
 func (a *autoscaler) openQueue(ctx actor.Context, name messages.QueueName, id string) {
-	a.channels.opened[name] = a.env.clock.Now()
+	a.channels.opened[name] = true
 	ctx.Send(a.observer, messages.TagQueue{QueueID: id, Tag: messages.BarrierTag})
-	ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: id, Delete: []string{messages.BarrierKey}}}})
 	a.record(ctx, messages.QueueOpened{Queue: name})
 }
 
 // openForgotten opens queues that an earlier life of this autoscaler closed, and
-// repeats what was lost on the way.
+// goes on with opening those of this one until it is done.
 func (a *autoscaler) openForgotten(ctx actor.Context, board messages.Board) {
 	for _, name := range board.Names() {
 		queue, _ := board.Queue(name)
 		marker, marked := messages.ParseBarrier(queue.Metadata[messages.BarrierKey])
-		if !marked || marker.Autoscaler != a.cfg.Name || !a.snapshot.At.After(a.channels.opened[name]) {
+		if b := a.channels.barrier; !marked || marker.Autoscaler != a.cfg.Name || (b != nil && b.queues[name] != "") {
+			delete(a.channels.opened, name)
 			continue
 		}
-		if b := a.channels.barrier; b != nil && b.queues[name] != "" {
-			continue
+		switch {
+		case !slices.Contains(queue.Tags, messages.BarrierTag):
+			ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue.ID, Delete: []string{messages.BarrierKey}}}})
+		case a.channels.opened[name]:
+			ctx.Send(a.observer, messages.TagQueue{QueueID: queue.ID, Tag: messages.BarrierTag})
+		default:
+			a.openQueue(ctx, name, queue.ID)
 		}
-		a.openQueue(ctx, name, queue.ID)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
+// Ports that change the world ask [messages.Permitted] right before each request
+// that it sends, and fails with its error.
+
 // ClearML is the job side of the world. Every error carries a
 // [messages.Failure] (errors.As); a failure is never answered with an empty
 // list. Calls are safe to repeat and to run at the same time.

@@ -43,7 +43,8 @@ func (t *tenure) check() error {
 }
 
 // entitled* are the ports as the actors of an autoscaler get them: what changes
-// the world is refused when the lease may have passed.
+// the world is refused when the lease may have passed. The adapters ask right
+// before each request that they send.
 type (
 	entitledEC2 struct {
 		EC2
@@ -60,19 +61,14 @@ type (
 )
 
 func (e entitledEC2) Launch(ctx context.Context, request messages.LaunchRequest) ([]messages.Instance, error) {
-	if err := e.tenure.check(); err != nil {
-		return nil, err
-	}
-	return e.EC2.Launch(ctx, request)
+	return e.EC2.Launch(messages.WithPermit(ctx, e.tenure.check), request)
 }
 
 func (e entitledEC2) Terminate(ctx context.Context, ids []messages.InstanceID) (messages.TerminateOutcome, error) {
-	if err := e.tenure.check(); err != nil {
-		return messages.TerminateOutcome{}, err
-	}
-	return e.EC2.Terminate(ctx, ids)
+	return e.EC2.Terminate(messages.WithPermit(ctx, e.tenure.check), ids)
 }
 
+// Intend is fenced by the ledger, too: a claim decides for good.
 func (e entitledLedger) Intend(ctx context.Context, intent messages.LaunchIntent) (messages.LaunchRecord, error) {
 	if err := e.tenure.check(); err != nil {
 		return messages.LaunchRecord{}, err
@@ -81,35 +77,25 @@ func (e entitledLedger) Intend(ctx context.Context, intent messages.LaunchIntent
 	return e.Ledger.Intend(ctx, intent)
 }
 
+// Settle is not refused here: what became of a launch is true whoever says so,
+// and what is not the ledger refuses.
 func (e entitledLedger) Settle(ctx context.Context, launch messages.LaunchID, outcome messages.LaunchOutcome) error {
 	outcome.Epoch = e.tenure.Epoch()
 	return e.Ledger.Settle(ctx, launch, outcome)
 }
 
 func (e entitledClearML) CreateQueues(ctx context.Context, names []messages.QueueName) error {
-	if err := e.tenure.check(); err != nil {
-		return err
-	}
-	return e.ClearML.CreateQueues(ctx, names)
+	return e.ClearML.CreateQueues(messages.WithPermit(ctx, e.tenure.check), names)
 }
 
 func (e entitledClearML) Signal(ctx context.Context, signal messages.Signal) error {
-	if err := e.tenure.check(); err != nil {
-		return err
-	}
-	return e.ClearML.Signal(ctx, signal)
+	return e.ClearML.Signal(messages.WithPermit(ctx, e.tenure.check), signal)
 }
 
 func (e entitledClearML) SetTag(ctx context.Context, queueID, tag string, on bool) error {
-	if err := e.tenure.check(); err != nil {
-		return err
-	}
-	return e.ClearML.SetTag(ctx, queueID, tag, on)
+	return e.ClearML.SetTag(messages.WithPermit(ctx, e.tenure.check), queueID, tag, on)
 }
 
 func (e entitledClearML) Requeue(ctx context.Context, request messages.Requeue) (messages.RequeueOutcome, error) {
-	if err := e.tenure.check(); err != nil {
-		return messages.RequeueOutcome{}, err
-	}
-	return e.ClearML.Requeue(ctx, request)
+	return e.ClearML.Requeue(messages.WithPermit(ctx, e.tenure.check), request)
 }

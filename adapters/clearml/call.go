@@ -56,6 +56,9 @@ func callUpTo[T checked](ctx context.Context, c *Client, action string, request 
 			if err != nil {
 				return none, nil, err
 			}
+			if err := messages.Permitted(ctx); err != nil {
+				return none, nil, err
+			}
 			got, t := post[T](ctx, c, action, "Bearer "+held.token, body)
 			if t == nil || t.status != http.StatusUnauthorized || renewed {
 				return got, t, nil

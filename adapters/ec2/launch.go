@@ -32,6 +32,9 @@ func (a *Adapter) Launch(ctx context.Context, request messages.LaunchRequest) ([
 	if err != nil {
 		return nil, failing(what, &messages.Failure{Class: messages.ClassInvalid, Message: err.Error()}, nil)
 	}
+	if err := messages.Permitted(ctx); err != nil {
+		return nil, failing(what, messages.FailureOf(err), nil)
+	}
 	output, err := a.client.RunInstances(ctx, input)
 	if err != nil {
 		failure := failureOf(err)

@@ -83,6 +83,9 @@ func (w *termination) try(ctx context.Context, batch []messages.InstanceID) erro
 	for i, id := range batch {
 		input.InstanceIds[i] = string(id)
 	}
+	if err := messages.Permitted(ctx); err != nil {
+		return err
+	}
 	output, err := w.adapter.client.TerminateInstances(ctx, input)
 	if err == nil {
 		w.accept(batch, output)

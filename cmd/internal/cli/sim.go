@@ -13,9 +13,9 @@ import (
 	"github.com/ebbscale/ebb/cmd/internal/simulation"
 )
 
-// simGC lets the heap grow to five times what lives: worlds are small, and make
+// simGC lets the heap grow to nine times what lives: worlds are small, and make
 // much garbage.
-const simGC = 400
+const simGC = 800
 
 // simOptions are the flags of `ebb sim`.
 type simOptions struct {

@@ -54,6 +54,7 @@ func newRegion(ctx context.Context, now clock.Clock, seed uint64, poll time.Dura
 	agents.Poll = max(agents.Poll, poll)
 	agents.FirstReport = max(agents.FirstReport, poll)
 	agents.Report = max(agents.Report, poll)
+	agents.Look = max(agents.Look, poll)
 	r.world, err = fake.NewWorld(ctx, fake.WorldConfig{Clock: now, EC2: r.cloud, Seed: seed, Agent: agents, Log: log})
 	if err != nil {
 		end()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ebbscale/ebb/messages"
 )
 
 // hangs is how long a caller waits for an answer that was lost.
@@ -54,6 +56,9 @@ type call struct {
 }
 
 func (n *wire) send(ctx context.Context, call call) (number int, err error) {
+	if err := messages.Permitted(ctx); err != nil {
+		return 0, err
+	}
 	number, err = n.process.calls(n.server, call) //nolint:contextcheck // what this may kill and start has contexts of its own
 	if err != nil {
 		return number, err

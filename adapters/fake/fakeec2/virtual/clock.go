@@ -33,7 +33,8 @@ func (c *Clock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.next++
-	t := &timer{due: c.now.Add(max(d, 0)), order: c.next, run: f}
+	due := c.now.Add(max(d, 0))
+	t := &timer{due: due, nanos: due.UnixNano(), order: c.next, run: f}
 	heap.Push(&c.queue, t)
 	return func() bool {
 		c.mu.Lock()
@@ -77,6 +78,7 @@ func (c *Clock) Step(limit time.Time) bool {
 
 type timer struct {
 	due   time.Time
+	nanos int64 // due, quicker to compare
 	order uint64
 	run   func() // nil once run or stopped
 }
@@ -86,10 +88,10 @@ type timers []*timer
 func (q timers) Len() int { return len(q) }
 
 func (q timers) Less(i, j int) bool {
-	if q[i].due.Equal(q[j].due) {
+	if q[i].nanos == q[j].nanos {
 		return q[i].order < q[j].order
 	}
-	return q[i].due.Before(q[j].due)
+	return q[i].nanos < q[j].nanos
 }
 
 func (q timers) Swap(i, j int) { q[i], q[j] = q[j], q[i] }

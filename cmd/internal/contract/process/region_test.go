@@ -69,6 +69,7 @@ func newRegion(t *testing.T, onShutdown string) *region {
 	}
 	agents := fakeagent.DefaultTiming()
 	agents.Poll, agents.FirstReport, agents.Report = 300*time.Millisecond, 100*time.Millisecond, time.Second
+	agents.Look, agents.Grace = 300*time.Millisecond, 200*time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	world, err := fake.NewWorld(ctx, fake.WorldConfig{Clock: now, EC2: cloud, Install: second, Agent: agents, Log: zerolog.Nop()})
 	if err != nil {
