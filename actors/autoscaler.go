@@ -72,6 +72,7 @@ func (a *autoscaler) Receive(ctx actor.Context) {
 	}
 }
 
+//nolint:cyclop // one case for each message
 func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 	switch m := message.(type) {
 	case messages.ClearMLObserved:

@@ -224,8 +224,6 @@ func (i *instance) arm(ctx actor.Context, wait time.Duration) {
 }
 
 // overdue handles the deadline of the stage.
-//
-//nolint:cyclop // one case for each stage
 func (i *instance) overdue(ctx actor.Context) {
 	switch i.stage {
 	case stageIdle:

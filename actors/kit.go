@@ -180,5 +180,6 @@ func newSystem(log zerolog.Logger) *actor.ActorSystem {
 			return slog.New(zerolog.NewSlogHandler(quiet)).WithGroup("protoactor")
 		}),
 		actor.WithDeadLetterRequestLogging(false),
+		actor.WithDeadLetterThrottleInterval(100*time.Millisecond), // a goroutine waits that long after the last one
 	)
 }

@@ -47,29 +47,37 @@ func (i *instance) hear(ctx actor.Context) {
 	if !i.supervised() {
 		return
 	}
-	said, told := i.sight.Channel, &i.line.told
-	stopped := (said.Drain.Epoch > 0 && !said.Drain.Run) || said.Ack.State == messages.AckBusy || said.Ack.State == messages.AckDrained
+	i.keepTelling(ctx)
+	told, said := i.line.told, i.sight.Channel
 	switch {
-	case told.Epoch == 0 && stopped: // an earlier owner told it to stop and is no more
+	case i.stage == stageTelling || i.stage == stageFinishing:
+		i.heardLeaving(ctx, said.Acked(told.Epoch))
+	case i.stage == stageRecalled && told.Epoch == 0 && (i.sight.Phase == messages.PhaseIdle || i.sight.Phase == messages.PhaseBusy):
+		i.recallEnded(ctx)
+	}
+}
+
+// keepTelling compares what stands in the queue with what is to stand there.
+func (i *instance) keepTelling(ctx actor.Context) {
+	told, said := i.line.told, i.sight.Channel
+	switch {
+	case told.Epoch == 0 && stopped(said): // an earlier owner told it to stop and is no more
 		if i.leaving.reasons == nil {
 			i.tell(ctx, true)
 		}
 	case told.Epoch == 0 || (told.Run && said.Acked(told.Epoch) == messages.AckRunning):
-		*told = messages.Drain{}
+		i.line = line{}
 		i.wipe(ctx)
 	case said.Drain.Epoch != told.Epoch:
 		i.write(ctx)
 	case i.line.shown.IsZero():
 		i.line.shown = i.env.clock.Now()
 	}
-	switch i.stage {
-	case stageTelling, stageFinishing:
-		i.heardLeaving(ctx, said.Acked(told.Epoch))
-	case stageRecalled:
-		if told.Epoch == 0 && (i.sight.Phase == messages.PhaseIdle || i.sight.Phase == messages.PhaseBusy) {
-			i.recallEnded(ctx)
-		}
-	}
+}
+
+// stopped says whether, as far as the channel shows, the agent pulls nothing.
+func stopped(said messages.Channel) bool {
+	return (said.Drain.Epoch > 0 && !said.Drain.Run) || said.Ack.State == messages.AckBusy || said.Ack.State == messages.AckDrained
 }
 
 // wipe removes what was said to a supervisor and has been heeded.

@@ -25,7 +25,6 @@ type member struct {
 	order     messages.DrainInstance // while draining
 	recalled  bool                   // its drain was taken back and it is not at work yet
 	foretold  bool                   // EC2 has announced to take it back
-	replaced  bool                   // and something was launched in its place
 	doomed    bool
 	condemned bool
 	late      bool // its end showed before the answer to its termination came
@@ -238,8 +237,7 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerState, poll messages.WorkersPolled) {
 	phase := decide.PhaseOf(row, m.row.ID != "", poll.ServerNow)
 	channel, home := poll.Board.Channel(m.instance.ID), r.homeOf(m)
-	same := m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != "")) &&
-		home == m.homeID && len(channel.Keys) == 0 && len(m.channel.Keys) == 0 && !m.draining && !m.recalled
+	same := m.shows(row, phase) && home == m.homeID && m.silent(channel)
 	m.channel, m.homeID = channel, home
 	if row != nil && m.row.ID == "" && phase != messages.PhaseVanished {
 		r.booted(ctx, m, row)
@@ -257,6 +255,16 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 		}
 		r.sight(ctx, m)
 	}
+}
+
+// shows says whether its worker shows nothing new.
+func (m *member) shows(row *messages.WorkerState, phase messages.Phase) bool {
+	return m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != ""))
+}
+
+// silent says whether nothing is said on its channel, and nothing is waited for.
+func (m *member) silent(channel messages.Channel) bool {
+	return len(channel.Keys) == 0 && len(m.channel.Keys) == 0 && !m.draining && !m.recalled
 }
 
 // idleFrom is the earliest time from which a worker may have been idle: its

@@ -61,6 +61,8 @@ type leased struct {
 type released struct{}
 
 // Receive implements actor.Actor.
+//
+//nolint:cyclop // one case for each message
 func (o *owner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:

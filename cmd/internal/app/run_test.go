@@ -1,0 +1,179 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/ebbscale/ebb/adapters/clock"
+	"github.com/ebbscale/ebb/adapters/fake"
+	"github.com/ebbscale/ebb/adapters/fake/fakeagent"
+	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/cmd/internal/config"
+)
+
+const runConfiguration = `
+state_dir: %s
+nats: {listen: "127.0.0.1:%d"}
+autoscalers:
+  - name: test
+    clearml: {api_server: %q, web_server: "http://127.0.0.1:1", files_server: "http://127.0.0.1:1", access_key: KEY, secret_key: not-to-be-seen}
+    aws: {region: us-east-1, access_key_id: AKIDEXAMPLE, secret_access_key: nor-this, endpoint_url: %q}
+    polling_interval: 1s
+    max_idle_time: %s
+    max_spin_up_time: 5m
+    on_shutdown: keep
+    resources:
+      - {name: gpu, instance_types: [g5.xlarge], market: on_demand, availability_zones: [auto], ami_id: ami-0e3a1b2c3d4e5f601, max_instances: %d, queues: [training]}
+`
+
+// TestRunReloadStop runs a whole process against fake servers: it launches, takes
+// a lowered max_instances from a reload without ending what works, drains what
+// is idle by the word of its supervisor, and leaves no goroutine behind.
+func TestRunReloadStop(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer r.close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if _, err := r.clearml.AddDemoTasks(fakeclearml.DemoTasks{Queue: "training", Count: 3, RunSeconds: 4}); err != nil {
+		t.Fatal(err)
+	}
+	process, err := app.Start(ctx, app.Options{File: r.load("1h", 3), Version: "test", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.until(func() bool { return r.cloud.Alive() == 3 && r.running() == 3 }, "three tasks run on three instances")
+	if err := process.Reload(ctx, r.load("2s", 1)); err != nil {
+		t.Error(err)
+	}
+	r.until(func() bool { return r.done() == 3 }, "all tasks are done although two instances are over the new max_instances")
+	r.until(func() bool { return r.cloud.Alive() == 0 }, "nothing runs after the new max_idle_time")
+	bad := r.load("2s", 1)
+	bad.Autoscalers[0].Resources[0].InstanceTypes = nil
+	if err := process.Reload(ctx, bad); err == nil {
+		t.Error("a configuration without instance types was taken over")
+	}
+	if err := process.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// testRegion is a fake EC2 and a fake ClearML server with quick agents, over HTTP.
+type testRegion struct {
+	t       *testing.T
+	cloud   *counted
+	clearml *fakeclearml.Server
+	dir     string
+	port    int
+	urls    [2]string
+	close   func()
+}
+
+type counted struct{ *fakeec2.Cloud }
+
+// Alive is how many instances are pending or running.
+func (c *counted) Alive() int {
+	alive := 0
+	for _, i := range c.Instances() {
+		if i.State == fakeec2.Pending || i.State == fakeec2.Running {
+			alive++
+		}
+	}
+	return alive
+}
+
+func newRegion(t *testing.T) *testRegion {
+	t.Helper()
+	now := clock.System()
+	quick := fakeec2.Dist{Median: 200 * time.Millisecond}
+	cloud, err := fakeec2.New(fakeec2.Config{
+		Clock: now, Rand: rand.New(rand.NewPCG(1, 2)), AccessKeys: []string{"AKIDEXAMPLE"}, Log: zerolog.Nop(),
+		Timing: fakeec2.Timing{Pending: quick, ShuttingDown: quick, Visible: quick, TerminatedKept: time.Hour, TokenKept: 24 * time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ml, err := fakeclearml.New(fakeclearml.Config{Clock: now, Keys: map[string]string{"KEY": "not-to-be-seen"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agents := fakeagent.DefaultTiming()
+	agents.Poll, agents.FirstReport, agents.Report = 200*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond
+	agents.Look, agents.Grace = 200*time.Millisecond, 200*time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	world, err := fake.NewWorld(ctx, fake.WorldConfig{Clock: now, EC2: cloud, Install: quick, Agent: agents, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec2, tracker := httptest.NewServer(cloud.Handler()), httptest.NewServer(ml.Handler())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &testRegion{
+		t: t, cloud: &counted{cloud}, clearml: ml, dir: t.TempDir(), port: port, urls: [2]string{tracker.URL, ec2.URL},
+		close: func() {
+			cancel()
+			world.Close()
+			cloud.Close()
+			ec2.CloseClientConnections()
+			ec2.Close()
+			tracker.CloseClientConnections()
+			tracker.Close()
+		},
+	}
+}
+
+// load is the configuration with some max_idle_time and max_instances.
+func (r *testRegion) load(idle string, most int) config.File {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "ebb.yaml")
+	text := fmt.Sprintf(runConfiguration, filepath.Join(r.dir, "state"), r.port, r.urls[0], r.urls[1], idle, most)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	file, err := config.Load(config.Source{Path: path})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return file
+}
+
+func (r *testRegion) count(status fakeclearml.Status) int {
+	n := 0
+	for _, id := range r.clearml.TaskIDs() {
+		if r.clearml.TaskStatus(id) == status {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *testRegion) running() int { return r.count("in_progress") }
+
+func (r *testRegion) done() int { return r.count("completed") }
+
+func (r *testRegion) until(so func() bool, what string) {
+	r.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !so(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("after a minute it is not so that %s; %d run, %d are done, %d instances are alive", what, r.running(), r.done(), r.cloud.Alive())
+		}
+	}
+}
