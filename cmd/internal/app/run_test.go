@@ -45,8 +45,7 @@ func TestRunReloadStop(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := t.Context()
 	if _, err := r.clearml.AddDemoTasks(fakeclearml.DemoTasks{Queue: "training", Count: 3, RunSeconds: 4}); err != nil {
 		t.Fatal(err)
 	}
