@@ -22,6 +22,8 @@ type autoscaler struct {
 	lease   messages.Lease
 	changes []string // of a new configuration, to be told
 	outbox  *outbox
+	closed  *closedQueues
+	born    time.Time
 
 	recorder, provisioner, observer, inventory, rescuer *actor.PID
 
@@ -111,6 +113,8 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.resourceSettled(ctx, m)
 	case messages.RecordsFlushed:
 		a.recordsFlushed(ctx, m)
+	case messages.WritesFlushed:
+		a.writesFlushed(ctx)
 	}
 }
 
@@ -119,7 +123,7 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 func (a *autoscaler) begin(ctx actor.Context) {
 	a.queues = make(map[messages.QueueName]*actor.PID)
 	a.resources = make(map[messages.ResourceName]*actor.PID)
-	a.fleet, a.channels = newFleet(), newChannels()
+	a.born, a.fleet, a.channels = a.env.clock.Now(), newFleet(), newChannels()
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
 	text := a.cfg.Text
 	if text == nil {
@@ -167,11 +171,12 @@ func (a *autoscaler) begin(ctx actor.Context) {
 
 // hire starts the actor of a resource type.
 func (a *autoscaler) hire(ctx actor.Context, spec Resource) {
+	stream := uint64(len(a.resources) + 10)
 	a.resources[spec.Name] = a.env.spawn(ctx, "resource-"+string(spec.Name), func() actor.Actor {
 		return &resource{
 			env: a.env, spec: spec, prefix: a.cfg.WorkersPrefix, recorder: a.recorder,
 			observer: a.observer, inventory: a.inventory, provisioner: a.provisioner, state: a.cfg.State,
-			rand: rand.New(rand.NewPCG(a.cfg.Seed, uint64(len(a.resources)+10))),
+			rand: rand.New(rand.NewPCG(a.cfg.Seed, stream)),
 		}
 	})
 }
@@ -189,8 +194,8 @@ func (a *autoscaler) resourceNames() []messages.ResourceName {
 // While the autoscaler stops nothing is evaluated any more, but instances still
 // wait for what their supervisors say.
 func (a *autoscaler) clearmlObserved(ctx actor.Context, snapshot messages.ClearMLSnapshot) {
-	if snapshot.At.Before(a.snapshot.At) {
-		return
+	if snapshot.At.Before(a.snapshot.At) && !a.snapshot.At.After(a.env.clock.Now()) {
+		return // one that lies ahead was taken before our clock was set back
 	}
 	a.snapshot = snapshot
 	board := messages.NewBoard(snapshot.Queues)

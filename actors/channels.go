@@ -21,15 +21,28 @@ const (
 	// barrierMost at the longest.
 	barrierSettle = 45 * time.Second
 	barrierMost   = 4 * time.Minute
+	// barrierHold is for how long a queue stays closed once an instance has been
+	// told that it is, whatever comes: for longer than it trusts in that and EC2
+	// may take to end it.
+	barrierHold = 150 * time.Second
+	// tagLate is how long after it was sent a change of a queue's tags may still
+	// take effect.
+	tagLate = 45 * time.Second
 )
+
+// closedQueues are names of queues that were closed and may not be open again.
+// They outlive an autoscaler whose configuration changes: the new one may not
+// know the queue.
+type closedQueues map[messages.QueueName]bool
 
 // channels is what an autoscaler keeps on the queues of the ClearML server: its
 // sign of life, closed queues, and order.
 type channels struct {
 	signed  map[messages.QueueName]time.Time
-	watched []messages.QueueName
+	wanted  map[messages.QueueName]bool // asked about by instances that are to end
 	barrier *barrier                    // nil while no queue is closed
 	opened  map[messages.QueueName]bool // that were told, and may not be shown yet
+	tagged  map[messages.QueueName]time.Time
 }
 
 // barrier is a set of queues that are closed to all agents, to end instances
@@ -40,34 +53,41 @@ type barrier struct {
 	asked  map[messages.InstanceID]messages.ResourceName
 	closed time.Time // since when a poll shows that all are closed
 	raised map[messages.InstanceID]bool
+	last   time.Time // when one was told last
 }
 
 func newChannels() channels {
-	return channels{signed: make(map[messages.QueueName]time.Time), opened: make(map[messages.QueueName]bool)}
+	return channels{
+		signed: make(map[messages.QueueName]time.Time), wanted: make(map[messages.QueueName]bool),
+		opened: make(map[messages.QueueName]bool), tagged: make(map[messages.QueueName]time.Time),
+	}
 }
 
-// watchHomes has the queues polled on which instances of an earlier
-// configuration listen.
+// watchHomes has the queues polled that are not configured and matter all the
+// same: where instances of an earlier configuration listen, where our sign of
+// life stands, and those that were closed.
 func (a *autoscaler) watchHomes(ctx actor.Context) {
-	homes := a.fleet.homes()
+	watch := a.fleet.homes()
+	for name := range a.channels.signed {
+		watch[name] = true
+	}
+	maps.Copy(watch, a.channels.wanted)
+	maps.Copy(watch, *a.closed)
 	for _, q := range a.cfg.Queues {
-		delete(homes, q.Name)
+		delete(watch, q.Name)
 	}
-	if watch := slices.Sorted(maps.Keys(homes)); !slices.Equal(watch, a.channels.watched) {
-		a.channels.watched = watch
-		ctx.Send(a.observer, messages.WatchQueues{Queues: watch})
-	}
+	ctx.Send(a.observer, messages.WatchQueues{Queues: slices.Sorted(maps.Keys(watch))})
 }
 
 // tend looks after what is written on the queues, at each poll.
 func (a *autoscaler) tend(ctx actor.Context, board messages.Board) {
-	if !a.fleet.known {
-		return
-	}
-	a.signLife(ctx, board)
-	a.sweepKeys(ctx, board)
 	a.tendBarrier(ctx, board)
 	a.openForgotten(ctx, board)
+	if a.fleet.known {
+		a.signLife(ctx, board)
+		a.sweepKeys(ctx, board)
+	}
+	a.watchHomes(ctx)
 }
 
 // signLife shows the supervisors that somebody looks after them.
@@ -76,7 +96,7 @@ func (a *autoscaler) signLife(ctx actor.Context, board messages.Board) {
 	sign := messages.Sign{At: now, Epoch: a.lease.Epoch}
 	for _, name := range slices.Sorted(maps.Keys(homes)) {
 		queue, ok := board.Queue(name)
-		if !ok || now.Sub(a.channels.signed[name]) < signEvery {
+		if !ok || now.Sub(a.channels.signed[name]).Abs() < signEvery {
 			continue
 		}
 		a.channels.signed[name] = now
@@ -84,8 +104,11 @@ func (a *autoscaler) signLife(ctx actor.Context, board messages.Board) {
 	}
 	for _, name := range board.Names() {
 		queue, _ := board.Queue(name)
-		if _, there := queue.Metadata[key]; there && !homes[name] {
+		switch _, there := queue.Metadata[key]; {
+		case homes[name]:
+		case !there:
 			delete(a.channels.signed, name)
+		default:
 			ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue.ID, Delete: []string{key}}}})
 		}
 	}
@@ -93,19 +116,29 @@ func (a *autoscaler) signLife(ctx actor.Context, board messages.Board) {
 
 // sweepKeys removes what is left of instances that are no more.
 func (a *autoscaler) sweepKeys(ctx actor.Context, board messages.Board) {
-	old := a.env.clock.Now().Add(-staleKey)
-	for id, channel := range board.Channels() {
-		found, ours := a.fleet.instances[id]
-		if ours && found.State != messages.StateTerminated {
+	for _, id := range slices.Sorted(maps.Keys(board.Channels())) {
+		channel := board.Channel(id)
+		if !a.stale(id, channel) {
 			continue
 		}
-		if !ours && (channel.Drain.At.After(old) || channel.Ack.At.After(old) || channel.Notice.At.After(old)) {
-			continue
-		}
-		for key, queue := range channel.Keys {
-			ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: []string{key}}}})
+		for _, key := range slices.Sorted(maps.Keys(channel.Keys)) {
+			ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: channel.Keys[key], Delete: []string{key}}}})
 		}
 	}
+}
+
+// stale says whether nobody needs what is written of an instance: it is one of
+// ours that is terminated, or nobody's for a day. A task may take longer than
+// that to be finished.
+func (a *autoscaler) stale(id messages.InstanceID, channel messages.Channel) bool {
+	if _, gone := a.fleet.gone[id]; gone {
+		return true
+	}
+	if _, ours := a.fleet.instances[id]; ours {
+		return false
+	}
+	newest := slices.MaxFunc([]time.Time{channel.Drain.At, channel.Ack.At, channel.Notice.At}, time.Time.Compare)
+	return !newest.IsZero() && channel.Ack.State != messages.AckBusy && a.env.clock.Now().Sub(newest) > staleKey
 }
 
 // askBarrier closes the queues of an instance that has no supervisor, if nothing
@@ -113,8 +146,8 @@ func (a *autoscaler) sweepKeys(ctx actor.Context, board messages.Board) {
 func (a *autoscaler) askBarrier(ctx actor.Context, m messages.AskBarrier) {
 	refuse := func() { ctx.Send(a.resources[m.Resource], messages.BarrierRefused{Instance: m.Instance}) }
 	board := messages.NewBoard(a.snapshot.Queues)
-	queues, free := a.closable(board, m.Resource)
-	if !free {
+	queues, free := a.closable(board, m)
+	if !free || a.stop != nil {
 		refuse()
 		return
 	}
@@ -126,6 +159,7 @@ func (a *autoscaler) askBarrier(ctx actor.Context, m messages.AskBarrier) {
 			}
 		}
 		b.asked[m.Instance] = m.Resource
+		delete(b.raised, m.Instance)
 		return
 	}
 	b := &barrier{
@@ -134,6 +168,7 @@ func (a *autoscaler) askBarrier(ctx actor.Context, m messages.AskBarrier) {
 	}
 	a.channels.barrier = b
 	for _, name := range slices.Sorted(maps.Keys(queues)) {
+		(*a.closed)[name] = true
 		a.record(ctx, messages.QueueClosed{Queue: name, Instance: m.Instance})
 	}
 	a.closeQueues(ctx, board)
@@ -155,31 +190,38 @@ func (a *autoscaler) closeQueues(ctx actor.Context, board messages.Board) (close
 			}}})
 			closed = false
 		case !slices.Contains(queue.Tags, messages.BarrierTag):
-			ctx.Send(a.observer, messages.TagQueue{QueueID: b.queues[name], Tag: messages.BarrierTag, On: true})
+			a.tag(ctx, name, b.queues[name], true)
 			closed = false
 		}
 	}
 	return closed
 }
 
-// closable answers the queues of a resource type, if all are known, empty, and
-// not closed by somebody else.
-func (a *autoscaler) closable(
-	board messages.Board, resource messages.ResourceName,
-) (queues map[messages.QueueName]string, ok bool) {
-	queues = make(map[messages.QueueName]string)
+// tag changes the tag that closes a queue, and remembers when.
+func (a *autoscaler) tag(ctx actor.Context, name messages.QueueName, id string, on bool) {
+	a.channels.tagged[name] = a.env.clock.Now()
+	ctx.Send(a.observer, messages.TagQueue{QueueID: id, Tag: messages.BarrierTag, On: on})
+}
+
+// closable answers the queues of a worker, those that it was seen with and those
+// of its resource type, if all are known, empty, and not closed by somebody else.
+func (a *autoscaler) closable(board messages.Board, m messages.AskBarrier) (queues map[messages.QueueName]string, ok bool) {
+	names := slices.Clone(m.Queues)
 	for _, q := range a.cfg.Queues {
-		if !slices.Contains(q.Resources, resource) {
-			continue
+		if slices.Contains(q.Resources, m.Resource) {
+			names = append(names, q.Name)
 		}
-		state, known := board.Queue(q.Name)
-		if !known || len(state.Entries) > 0 {
+	}
+	queues = make(map[messages.QueueName]string)
+	for _, name := range names {
+		a.channels.wanted[name] = true
+		state, known := board.Queue(name)
+		b := a.channels.barrier
+		others := slices.Contains(state.Tags, messages.BarrierTag) && (b == nil || b.queues[name] == "")
+		if !known || len(state.Entries) > 0 || others {
 			return nil, false
 		}
-		if b := a.channels.barrier; slices.Contains(state.Tags, messages.BarrierTag) && (b == nil || b.queues[q.Name] == "") {
-			return nil, false
-		}
-		queues[q.Name] = state.ID
+		queues[name] = state.ID
 	}
 	return queues, len(queues) > 0
 }
@@ -192,31 +234,37 @@ func (a *autoscaler) tendBarrier(ctx actor.Context, board messages.Board) {
 		return
 	}
 	now := a.env.clock.Now()
-	for name := range b.queues {
-		if queue, known := board.Queue(name); !known || len(queue.Entries) > 0 {
-			a.openQueues(ctx)
-			return
-		}
-	}
-	switch {
-	case now.Sub(b.begun) > barrierMost:
+	held := !b.last.IsZero() && now.Sub(b.last).Abs() < barrierHold
+	if !held && (now.Sub(b.begun).Abs() > barrierMost || a.tasksWait(board, b)) {
 		a.openQueues(ctx)
 		return
+	}
+	switch {
 	case !a.closeQueues(ctx, board):
 		b.closed = time.Time{}
 		return
 	case b.closed.IsZero():
 		b.closed = a.snapshot.At
 	}
-	if now.Sub(b.closed) < barrierSettle {
+	if now.Sub(b.closed) < barrierSettle || a.tasksWait(board, b) {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.asked)) {
 		if !b.raised[id] {
-			b.raised[id] = true
+			b.raised[id], b.last = true, now
 			ctx.Send(a.resources[b.asked[id]], messages.BarrierRaised{Instance: id})
 		}
 	}
+}
+
+// tasksWait says whether one of the closed queues is not empty any more, or gone.
+func (a *autoscaler) tasksWait(board messages.Board, b *barrier) bool {
+	for name := range b.queues {
+		if queue, known := board.Queue(name); !known || len(queue.Entries) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // barrierDone lets an instance out, and opens the queues after the last one.
@@ -226,6 +274,7 @@ func (a *autoscaler) barrierDone(ctx actor.Context, id messages.InstanceID) {
 		return
 	}
 	delete(b.asked, id)
+	delete(b.raised, id)
 	if len(b.asked) == 0 {
 		a.openQueues(ctx)
 	}
@@ -244,10 +293,10 @@ func (a *autoscaler) openQueues(ctx actor.Context) {
 }
 
 // openQueue takes the tag off. Who closed the queue stays written until a poll
-// shows that the tag is gone: the write may be lost.
+// shows that the tag is gone, and nothing that was sent can bring it back.
 func (a *autoscaler) openQueue(ctx actor.Context, name messages.QueueName, id string) {
 	a.channels.opened[name] = true
-	ctx.Send(a.observer, messages.TagQueue{QueueID: id, Tag: messages.BarrierTag})
+	a.tag(ctx, name, id, false)
 	a.record(ctx, messages.QueueOpened{Queue: name})
 }
 
@@ -257,17 +306,27 @@ func (a *autoscaler) openForgotten(ctx actor.Context, board messages.Board) {
 	for _, name := range board.Names() {
 		queue, _ := board.Queue(name)
 		marker, marked := messages.ParseBarrier(queue.Metadata[messages.BarrierKey])
-		if b := a.channels.barrier; !marked || marker.Autoscaler != a.cfg.Name || (b != nil && b.queues[name] != "") {
-			delete(a.channels.opened, name)
+		ours := marked && marker.Autoscaler == a.cfg.Name
+		if b := a.channels.barrier; b != nil && b.queues[name] != "" {
 			continue
 		}
+		if !ours {
+			delete(a.channels.opened, name)
+			delete(*a.closed, name)
+			continue
+		}
+		(*a.closed)[name] = true
+		sent := a.channels.tagged[name]
+		if sent.IsZero() {
+			sent = a.born // an earlier life may have sent something right before
+		}
 		switch {
-		case !slices.Contains(queue.Tags, messages.BarrierTag):
-			ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue.ID, Delete: []string{messages.BarrierKey}}}})
-		case a.channels.opened[name]:
-			ctx.Send(a.observer, messages.TagQueue{QueueID: queue.ID, Tag: messages.BarrierTag})
-		default:
+		case slices.Contains(queue.Tags, messages.BarrierTag) && a.channels.opened[name]:
+			a.tag(ctx, name, queue.ID, false)
+		case slices.Contains(queue.Tags, messages.BarrierTag):
 			a.openQueue(ctx, name, queue.ID)
+		case a.snapshot.At.Sub(sent).Abs() > tagLate:
+			ctx.Send(a.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue.ID, Delete: []string{messages.BarrierKey}}}})
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,10 +25,16 @@ type fleet struct {
 	// they were first seen; told are those that were recorded.
 	strays map[messages.InstanceID]time.Time
 	told   map[messages.InstanceID]bool
+	// gone are instances that a listing of this life showed as terminated, and
+	// when: EC2 forgets them after an hour, what is written of them may come later.
+	gone map[messages.InstanceID]time.Time
 }
 
 func newFleet() fleet {
-	return fleet{strays: make(map[messages.InstanceID]time.Time), told: make(map[messages.InstanceID]bool)}
+	return fleet{
+		strays: make(map[messages.InstanceID]time.Time), told: make(map[messages.InstanceID]bool),
+		gone: make(map[messages.InstanceID]time.Time),
+	}
 }
 
 // take makes a listing the last one.
@@ -40,7 +47,13 @@ func (f *fleet) take(listing messages.FleetObserved) {
 		if !found.State.Ending() {
 			f.alive[found.Resource]++
 		}
+		if found.State == messages.StateTerminated {
+			f.gone[found.ID] = listing.At
+		}
 	}
+	maps.DeleteFunc(f.gone, func(_ messages.InstanceID, at time.Time) bool { return listing.At.Sub(at).Abs() > staleKey })
+	maps.DeleteFunc(f.strays, func(id messages.InstanceID, _ time.Time) bool { return f.instances[id].ID == "" })
+	maps.DeleteFunc(f.told, func(id messages.InstanceID, _ bool) bool { return f.instances[id].ID == "" })
 }
 
 // total is how many instances are alive.

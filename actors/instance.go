@@ -104,11 +104,11 @@ func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 		}
 	case messages.BarrierRaised:
 		if i.stage == stageCornered {
-			i.leaving.barred = true
+			i.leaving.barred = i.env.clock.Now()
 			i.check(ctx)
 		}
 	case messages.BarrierRefused:
-		i.leaving.barred = false
+		i.leaving.barred = time.Time{}
 		if i.stage == stageCornered || (i.stage == stageChecking && i.leaving.deaf) {
 			i.keepDeaf(ctx)
 		}
@@ -128,6 +128,9 @@ func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 func (i *instance) sighted(ctx actor.Context, m messages.InstanceSighted) {
 	before := i.sight
 	i.sight = m
+	if i.polled.IsZero() && m.Polled {
+		i.polled = i.env.clock.Now()
+	}
 	i.announce(ctx, before)
 	if i.maxLifetime > 0 && !i.lifetime.pending() {
 		i.lifetime.set(i.env, ctx, "lifetime", m.Instance.LaunchedAt.Add(i.maxLifetime).Sub(i.env.clock.Now()))
@@ -192,9 +195,6 @@ func (i *instance) settle(ctx actor.Context) {
 	next, wait := stageBusy, time.Duration(0)
 	switch i.sight.Phase {
 	case messages.PhaseBooting:
-		if i.polled.IsZero() && i.sight.Polled {
-			i.polled = now
-		}
 		// One that was found long after its launch may have a worker that the first
 		// polls only happen not to show.
 		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled.Add(foundPatience).Sub(now))

@@ -33,6 +33,7 @@ type inventory struct {
 }
 
 type listed struct {
+	begun     time.Time
 	instances []messages.Instance
 	err       error
 }
@@ -80,9 +81,10 @@ func (i *inventory) on(ctx actor.Context, message messages.InventoryMessage) {
 func (i *inventory) list(ctx actor.Context) {
 	i.next.cancel()
 	i.begun, i.listing, i.again = i.env.clock.Now(), true, false
+	begun := i.begun
 	i.env.pipe(ctx, listTimeout, func(io context.Context) any {
 		instances, err := i.ec2.List(io)
-		return listed{instances: instances, err: err}
+		return listed{begun: begun, instances: instances, err: err}
 	})
 }
 
@@ -92,7 +94,7 @@ func (i *inventory) listed(ctx actor.Context, m listed) {
 		ctx.Send(ctx.Parent(), messages.FleetFailed{At: i.env.clock.Now(), Failure: *messages.FailureOf(m.err)})
 	} else {
 		i.good++
-		ctx.Send(ctx.Parent(), messages.FleetObserved{At: i.begun, Instances: m.instances})
+		ctx.Send(ctx.Parent(), messages.FleetObserved{At: m.begun, Instances: m.instances})
 	}
 	if i.again && m.err == nil {
 		i.list(ctx)
@@ -107,8 +109,11 @@ func (i *inventory) schedule(ctx actor.Context) {
 	if now.Before(i.hurry) {
 		interval = listHurry
 	}
-	if i.good == 1 {
+	switch i.good {
+	case 0:
+		interval = listHurry // nothing is done before the first good one
+	case 1:
 		interval = listAgain
 	}
-	i.next.set(i.env, ctx, "list", max(listHurry/5, i.begun.Add(interval).Sub(now)))
+	i.next.set(i.env, ctx, "list", min(interval, max(listHurry/5, i.begun.Add(interval).Sub(now))))
 }

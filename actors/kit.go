@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,7 @@ type env struct {
 	// lives numbers the incarnations of actors, so that ids made by one are
 	// never made again by its successor.
 	lives *atomic.Uint64
-	// tenure is the right to act; nil above the owner.
+	// tenure is the right to act; nil above the autoscaler.
 	tenure *tenure
 }
 
@@ -152,6 +153,7 @@ func (s *supervision) HandleFailure(
 	_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any,
 ) {
 	now := s.clock.Now()
+	maps.DeleteFunc(s.failures, func(_ string, old *lapses) bool { return now.Sub(old.last).Abs() > 10*calmAfter })
 	record := s.failures[child.GetId()]
 	if record == nil || now.Sub(record.last) > calmAfter {
 		record = &lapses{}

@@ -70,6 +70,8 @@ func (p *provisioner) accept(ctx actor.Context, intent messages.LaunchIntent) {
 	if op := p.launches[intent.Request]; op != nil {
 		if op.stage == opSettling {
 			p.tell(ctx, op, op.result(nil))
+		} else {
+			p.tellIntended(ctx, op)
 		}
 		return
 	}
@@ -114,9 +116,22 @@ func (p *provisioner) intended(ctx actor.Context, m intended) {
 		p.settled(ctx, op, nil)
 		return
 	}
-	p.tell(ctx, op, messages.LaunchIntended{Request: m.request, Launch: m.record.Launch})
+	p.tellIntended(ctx, op)
 	op.stage = opCalling
+	if p.env.clock.Now().Sub(op.intent.At) > oldIntent {
+		p.freeLane(ctx)
+		p.refused(ctx, op, &messages.Failure{Class: messages.ClassUnknown, Message: "given up: it took longer than " + oldIntent.String() + " to write it down"})
+		return
+	}
 	p.call(ctx, op)
+}
+
+// tellIntended tells under which id a launch is in the ledger, once it is there:
+// instances that listings show belong to it.
+func (p *provisioner) tellIntended(ctx actor.Context, op *launchOp) {
+	if op.record.Launch != "" {
+		p.tell(ctx, op, messages.LaunchIntended{Request: op.intent.Request, Launch: op.record.Launch})
+	}
 }
 
 func (p *provisioner) freeLane(ctx actor.Context) {

@@ -19,9 +19,15 @@ const (
 	// ackPatience is how long a supervisor may take to answer: it looks every few
 	// seconds, and so do we while we wait.
 	ackPatience = 90 * time.Second
+	// unwritablePatience is how long its queue may not show what was written,
+	// although polls work: then it is gone, or not ours to write to.
+	unwritablePatience = 15 * time.Minute
 	// recallPatience is how long an instance that was taken back may need to have
 	// its worker listed again.
 	recallPatience = 90 * time.Second
+	// barrierTrust is how long after its queues were closed for it an instance may
+	// be ended on that: they stay closed for longer.
+	barrierTrust = 45 * time.Second
 	// cornerPatience is how long its queues may take to be closed, deafAgain how
 	// long an instance whose supervisor does not answer is left alone.
 	cornerPatience = 3 * time.Minute
@@ -40,10 +46,10 @@ type leaving struct {
 	shutdown bool              // the autoscaler stops
 	finish   bool              // a running task may end first
 	forced   bool              // whatever its worker does
-	// deaf says that its supervisor did not answer, barred that its queues are
-	// closed.
+	// deaf says that its supervisor did not answer, barred since when its queues
+	// are known to be closed.
 	deaf   bool
-	barred bool
+	barred time.Time
 	method messages.DrainMethod // once EC2 is told
 	unsaid messages.FailureClass
 }
@@ -147,7 +153,10 @@ func (i *instance) stillFinishing(ctx actor.Context) {
 // unanswered goes on without the supervisor. While no poll shows what it was
 // told, it cannot be known to have heard.
 func (i *instance) unanswered(ctx actor.Context) {
-	if now := i.env.clock.Now(); i.line.shown.IsZero() || now.Sub(i.line.shown) < ackPatience || now.Sub(i.sight.At) > ackPatience {
+	now := i.env.clock.Now()
+	heard := !i.line.shown.IsZero() && now.Sub(i.line.shown).Abs() >= ackPatience
+	unwritable := now.Sub(i.line.told.At).Abs() >= unwritablePatience
+	if polled := now.Sub(i.sight.At).Abs() <= ackPatience; !polled || !(heard || unwritable) {
 		i.arm(ctx, ackPatience/2)
 		return
 	}
@@ -158,6 +167,9 @@ func (i *instance) unanswered(ctx actor.Context) {
 
 // sightedLeaving calls the way out off when its worker shows that it should.
 func (i *instance) sightedLeaving(ctx actor.Context) {
+	if i.leaving.forced || i.leaving.method == messages.DrainAcknowledged {
+		return // whatever it shows: an operator wants it, or its agent has ended
+	}
 	if i.sight.Phase == messages.PhaseBusy || (i.leaving.doomed && i.sight.Phase == messages.PhaseIdle) {
 		i.retain(ctx, messages.Reason{
 			Code: messages.ReasonTookWork, Subject: string(i.sight.Task), Detail: "its worker is alive after all",
@@ -178,7 +190,7 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 	}
 	l := &i.leaving
 	since, maxIdle := i.sight.IdleSince, i.maxIdle
-	if l.doomed || l.shutdown || l.finish || l.barred {
+	if l.doomed || l.shutdown || l.finish || !l.barred.IsZero() {
 		since, maxIdle = i.sight.Instance.LaunchedAt, 0 // only a running task counts
 	}
 	var activity *messages.WorkerActivity
@@ -211,9 +223,11 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 func (i *instance) free(ctx actor.Context) {
 	l := &i.leaving
 	switch {
-	case l.barred:
+	case !l.barred.IsZero() && i.env.clock.Now().Sub(l.barred).Abs() < barrierTrust:
 		i.terminate(ctx, messages.DrainBarrier)
-	case l.doomed && i.sight.Instance.Home != "" && !l.deaf:
+	case !l.barred.IsZero():
+		i.keepDeaf(ctx)
+	case l.doomed && i.sight.Instance.Home != "" && !l.deaf && i.env.clock.Now().Sub(i.polled).Abs() < unwritablePatience:
 		i.stage = stageDoomed // there is a supervisor, which we cannot reach now
 		i.arm(ctx, checkAgain)
 	case l.doomed && i.sight.Phase == messages.PhaseBooting:

@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,6 +19,8 @@ type line struct {
 	told messages.Drain // zero when there is nothing to tell
 	// shown is when a poll first showed it; zero before.
 	shown time.Time
+	// last is the last epoch that was told in this life.
+	last uint64
 }
 
 // supervised says whether there is anybody to talk to.
@@ -30,8 +30,8 @@ func (i *instance) supervised() bool { return i.sight.HomeID != "" }
 // that was ever said to this instance.
 func (i *instance) tell(ctx actor.Context, run bool) {
 	now, said := i.env.clock.Now(), i.sight.Channel
-	epoch := max(uint64(max(0, now.UnixMilli())), i.line.told.Epoch+1, said.Drain.Epoch+1, said.Ack.Epoch+1)
-	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}}
+	epoch := max(uint64(max(0, now.UnixMilli())), i.line.last+1, said.Drain.Epoch+1, said.Ack.Epoch+1)
+	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}, last: epoch}
 	i.write(ctx)
 }
 
@@ -46,6 +46,9 @@ func (i *instance) write(ctx actor.Context) {
 func (i *instance) hear(ctx actor.Context) {
 	if !i.supervised() {
 		return
+	}
+	if i.sight.Channel.Acked(i.line.told.Epoch) != "" {
+		i.leaving.deaf = false
 	}
 	i.keepTelling(ctx)
 	told, said := i.line.told, i.sight.Channel
@@ -66,7 +69,7 @@ func (i *instance) keepTelling(ctx actor.Context) {
 			i.tell(ctx, true)
 		}
 	case told.Epoch == 0 || (told.Run && said.Acked(told.Epoch) == messages.AckRunning):
-		i.line = line{}
+		i.line = line{last: i.line.last}
 		i.wipe(ctx)
 	case said.Drain.Epoch != told.Epoch:
 		i.write(ctx)
@@ -80,16 +83,12 @@ func stopped(said messages.Channel) bool {
 	return (said.Drain.Epoch > 0 && !said.Drain.Run) || said.Ack.State == messages.AckBusy || said.Ack.State == messages.AckDrained
 }
 
-// wipe removes what was said to a supervisor and has been heeded.
+// wipe removes what was said to a supervisor and has been heeded. Its answer
+// stays until the instance is gone: the next epoch has to be above it, whatever
+// the clock of the next owner says.
 func (i *instance) wipe(ctx actor.Context) {
-	keys := make(map[string][]string)
-	for key, queue := range i.sight.Channel.Keys {
-		if key != messages.NoticeKey(i.id) {
-			keys[queue] = append(keys[queue], key)
-		}
-	}
-	for _, queue := range slices.Sorted(maps.Keys(keys)) {
-		slices.Sort(keys[queue])
-		ctx.Send(i.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: keys[queue]}}})
+	key := messages.DrainKey(i.id)
+	if queue, there := i.sight.Channel.Keys[key]; there {
+		ctx.Send(i.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: []string{key}}}})
 	}
 }

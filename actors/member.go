@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 		UpSeconds: max(0, r.env.clock.Now().Sub(m.instance.LaunchedAt).Seconds()),
 	})
 	r.wipe(ctx, m)
+	ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: id})
 	if m.row.ID == "" && !m.condemned { // nobody knows whether it would have booted
 		r.learned.Breaker = r.learned.Breaker.Unanswered(m.instance.Offering.InstanceType, r.spec.Image)
 	}
@@ -104,14 +106,14 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 
 // fleetListed compares a complete listing with the members, both ways.
 func (r *resource) fleetListed(ctx actor.Context, listing messages.FleetListed) {
-	if listing.At.Before(r.born) {
-		return
+	if listing.At.Before(r.born) && !r.born.After(r.env.clock.Now()) {
+		return // one that lies ahead was before our clock was set back
 	}
 	if !r.reported {
 		r.held = &listing
 		return
 	}
-	if r.listings == 0 || listing.At.Sub(r.lastList) >= listedTwice {
+	if r.listings == 0 || listing.At.Sub(r.lastList).Abs() >= listedTwice {
 		r.listings, r.lastList = r.listings+1, listing.At
 		if r.listings == 2 {
 			ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
@@ -211,8 +213,8 @@ func (r *resource) homeOf(m *member) string {
 
 // wipe removes everything that the queues still say of an instance that is gone.
 func (r *resource) wipe(ctx actor.Context, m *member) {
-	for key, queue := range m.channel.Keys {
-		ctx.Send(r.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: []string{key}}}})
+	for _, key := range slices.Sorted(maps.Keys(m.channel.Keys)) {
+		ctx.Send(r.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: m.channel.Keys[key], Delete: []string{key}}}})
 	}
 }
 
@@ -239,7 +241,7 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 	channel, home := poll.Board.Channel(m.instance.ID), r.homeOf(m)
 	same := m.shows(row, phase) && home == m.homeID && m.silent(channel)
 	m.channel, m.homeID = channel, home
-	if row != nil && m.row.ID == "" && phase != messages.PhaseVanished {
+	if row != nil && m.row.ID == "" && m.polled && phase != messages.PhaseVanished { // it came while we looked
 		r.booted(ctx, m, row)
 	}
 	if row != nil {
@@ -264,7 +266,7 @@ func (m *member) shows(row *messages.WorkerState, phase messages.Phase) bool {
 
 // silent says whether nothing is said on its channel, and nothing is waited for.
 func (m *member) silent(channel messages.Channel) bool {
-	return len(channel.Keys) == 0 && len(m.channel.Keys) == 0 && !m.draining && !m.recalled
+	return len(channel.Keys) == 0 && len(m.channel.Keys) == 0 && !m.draining && !m.recalled && !m.doomed
 }
 
 // idleFrom is the earliest time from which a worker may have been idle: its
@@ -363,7 +365,7 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 		m.doomed, m.order.Reasons = true, said.Reasons
 		ctx.Send(ctx.Parent(), messages.SuspectInstance{Resource: r.spec.Name, Instance: id})
 	case messages.InstanceCornered:
-		ctx.Send(ctx.Parent(), messages.AskBarrier{Resource: r.spec.Name, Instance: id})
+		ctx.Send(ctx.Parent(), messages.AskBarrier{Resource: r.spec.Name, Instance: id, Queues: m.row.Queues})
 	case messages.InstanceCondemned:
 		if len(said.Reasons) > 0 && said.Reasons[0].Code == messages.ReasonNeverRegistered && !m.condemned {
 			r.unbooted(ctx, m)

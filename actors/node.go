@@ -146,12 +146,11 @@ func (n *nodeActor) begin(ctx actor.Context) {
 	n.pids = make(map[messages.AutoscalerName]*actor.PID)
 	for _, cfg := range n.configs {
 		if n.estates[cfg.Name] == nil {
-			n.estates[cfg.Name] = &estate{cfg: cfg.filled()}
+			n.estates[cfg.Name] = &estate{cfg: cfg.filled(), closed: make(closedQueues)}
 		}
 		own := *n.base
 		own.name = cfg.Name
 		own.log = n.base.log.With().Str("autoscaler", string(cfg.Name)).Logger()
-		own.tenure = &tenure{clock: own.clock}
 		n.pids[cfg.Name] = own.spawn(ctx, "owner-"+string(cfg.Name), func() actor.Actor {
 			return &owner{env: &own, estate: n.estates[cfg.Name]}
 		})

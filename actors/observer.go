@@ -3,8 +3,10 @@ package actors
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -50,6 +52,7 @@ type observer struct {
 	// before its tag.
 	writes  []write
 	writing bool
+	flusher *actor.PID // waits for all writes to be done
 
 	asked    []question
 	asking   bool
@@ -62,8 +65,12 @@ type question struct {
 	by *actor.PID
 }
 
-// write is one change to what the channel shows.
-type write func(context.Context, ClearML) error
+// write is one change to what a queue shows. A later one with the same target
+// takes the place of one that has not begun.
+type write struct {
+	target string
+	do     func(context.Context, ClearML) error
+}
 
 type written struct{ err error }
 
@@ -129,11 +136,25 @@ func (o *observer) on(ctx actor.Context, message messages.ObserverMessage) {
 		o.extra = m.Queues
 	case messages.WriteSignals:
 		for _, signal := range m.Signals {
-			o.write(ctx, func(io context.Context, server ClearML) error { return server.Signal(io, signal) })
+			o.write(ctx, write{target: targetOf(signal), do: func(io context.Context, server ClearML) error {
+				return server.Signal(io, signal)
+			}})
 		}
 	case messages.TagQueue:
-		o.write(ctx, func(io context.Context, server ClearML) error { return server.SetTag(io, m.QueueID, m.Tag, m.On) })
+		o.write(ctx, write{target: m.QueueID + " tag " + m.Tag, do: func(io context.Context, server ClearML) error {
+			return server.SetTag(io, m.QueueID, m.Tag, m.On)
+		}})
+	case messages.FlushWrites:
+		o.flusher = ctx.Sender()
+		o.writeNext(ctx)
 	}
+}
+
+// targetOf is what a signal writes to.
+func targetOf(signal messages.Signal) string {
+	keys := slices.AppendSeq(slices.Clone(signal.Delete), maps.Keys(signal.Set))
+	slices.Sort(keys)
+	return signal.QueueID + " " + strings.Join(keys, " ")
 }
 
 // hurryUp makes polls come quickly for a while.
@@ -154,24 +175,30 @@ func (o *observer) schedule(ctx actor.Context) {
 	if now.Before(o.hurry) {
 		interval = min(interval, pollHurry)
 	}
-	o.poll.set(o.env, ctx, "poll", o.begun.Add(interval).Sub(now))
+	o.poll.set(o.env, ctx, "poll", min(interval, o.begun.Add(interval).Sub(now)))
 }
 
 // write puts a change behind those that wait, and begins with the first.
 func (o *observer) write(ctx actor.Context, w write) {
+	o.writes = slices.DeleteFunc(o.writes, func(old write) bool { return old.target == w.target })
 	o.writes = append(o.writes, w)
-	if !o.writing {
-		o.writeNext(ctx)
-	}
+	o.writeNext(ctx)
 }
 
 func (o *observer) writeNext(ctx actor.Context) {
+	if o.writing {
+		return
+	}
 	if len(o.writes) == 0 {
+		if o.flusher != nil {
+			ctx.Send(o.flusher, messages.WritesFlushed{})
+			o.flusher = nil
+		}
 		return
 	}
 	next, server := o.writes[0], o.clearml
 	o.writes, o.writing = o.writes[1:], true
-	o.env.pipe(ctx, writeTimeout, func(io context.Context) any { return written{err: next(io, server)} })
+	o.env.pipe(ctx, writeTimeout, func(io context.Context) any { return written{err: next.do(io, server)} })
 }
 
 // written goes on after a write. One that failed is not repeated here: whoever

@@ -25,9 +25,9 @@ type owner struct {
 	*estate
 
 	child    *actor.PID // the autoscaler; nil while standing by
+	tenure   *tenure    // of the child
 	ending   bool       // the child was stopped and is not gone yet
 	changes  []string   // of a new configuration, until it is told
-	life     uint64     // counts calls, so that an answer is known for its question
 	next     alarm      // to acquire, or to renew
 	deadline alarm
 	problem  messages.FailureClass // of the last try to acquire that failed, for the log
@@ -42,6 +42,10 @@ type estate struct {
 	outbox outbox
 	lease  messages.Lease
 	held   bool
+	calls  uint64 // counts them, so that an answer is known for its question
+	// closed are the queues that an autoscaler of this process closed and that may
+	// not be open again.
+	closed closedQueues
 }
 
 // stopOne asks an owner to stop, as StopAutoscaler does its autoscaler.
@@ -52,10 +56,11 @@ type stopOne struct {
 
 // leased answers an acquisition or a renewal.
 type leased struct {
-	life  uint64
-	begun time.Time
-	lease messages.Lease
-	err   error
+	call    uint64
+	begun   moment
+	renewal bool
+	lease   messages.Lease
+	err     error
 }
 
 type released struct{}
@@ -71,7 +76,8 @@ func (o *owner) Receive(ctx actor.Context) {
 	case *actor.Stopping, *actor.Restarting:
 		o.next.cancel()
 		o.deadline.cancel()
-		o.env.tenure.end()
+		o.tenure.end()
+		o.calls++
 		o.child = nil // its end, which is awaited now, is not to begin another
 	case *actor.Terminated:
 		o.childGone(ctx, m)
@@ -89,7 +95,9 @@ func (o *owner) Receive(ctx actor.Context) {
 	case reconfigure:
 		o.reconfigure(ctx, m)
 	case released:
-		ctx.Send(o.stop.asker, *o.done)
+		if o.stop != nil && o.done != nil {
+			ctx.Send(o.stop.asker, *o.done)
+		}
 	case rang:
 		switch {
 		case m.name == "next" && o.next.heeds(m):
@@ -105,43 +113,46 @@ func (o *owner) Receive(ctx actor.Context) {
 
 // ask acquires or renews, whichever is due.
 func (o *owner) ask(ctx actor.Context) {
-	o.life++
-	life, begun, cfg, lease, held := o.life, o.env.clock.Now(), o.cfg, o.lease, o.held
+	o.calls++
+	answer := leased{call: o.calls, begun: momentOf(o.env.clock), renewal: o.held}
+	cfg, lease := o.cfg, o.lease
 	timeout := max(time.Second, o.cfg.Lease.TTL/3)
 	o.env.pipe(ctx, timeout, func(io context.Context) any {
-		var answer leased
-		if held {
+		if answer.renewal {
 			answer.lease, answer.err = cfg.Ownership.Renew(io, lease)
 		} else {
 			answer.lease, answer.err = cfg.Ownership.Acquire(io, cfg.Name)
 		}
-		answer.life, answer.begun = life, begun
 		return answer
 	})
 }
 
 func (o *owner) leased(ctx actor.Context, m leased) {
-	if m.life != o.life || o.done != nil {
+	switch {
+	case m.call != o.calls || o.done != nil:
+		if m.err == nil && !m.renewal { // nobody here wants it any more
+			o.release(ctx, m.lease)
+		}
 		return
-	}
-	if m.err != nil {
+	case m.err != nil:
 		o.refused(ctx, messages.FailureOf(m.err))
 		return
 	}
-	until := m.begun.Add(o.cfg.Lease.TTL - o.cfg.Lease.Margin)
-	now := o.env.clock.Now()
-	if !now.Before(until) { // so late that it may have passed again
-		o.lease, o.held = m.lease, true
+	until := m.begun.add(o.cfg.Lease.TTL - o.cfg.Lease.Margin)
+	left := until.left(o.env.clock)
+	o.lease, o.held = m.lease, true
+	if left <= 0 { // so late that it may have passed again
 		o.lost(ctx)
 		return
 	}
-	first := !o.held || o.child == nil
-	o.lease, o.held = m.lease, true
 	o.problem = ""
-	o.env.tenure.extend(m.lease.Epoch, until)
-	o.deadline.set(o.env, ctx, "deadline", until.Sub(now))
-	o.next.set(o.env, ctx, "next", m.begun.Add(o.cfg.Lease.Renew).Sub(now))
-	if first && !o.ending {
+	if o.child == nil {
+		o.tenure = &tenure{clock: o.env.clock, epoch: m.lease.Epoch}
+	}
+	o.tenure.extend(until)
+	o.deadline.set(o.env, ctx, "deadline", left)
+	o.next.set(o.env, ctx, "next", min(o.cfg.Lease.Renew, max(0, m.begun.add(o.cfg.Lease.Renew).left(o.env.clock))))
+	if o.child == nil {
 		o.act(ctx)
 	}
 }
@@ -149,12 +160,14 @@ func (o *owner) leased(ctx actor.Context, m leased) {
 // act starts the autoscaler.
 func (o *owner) act(ctx actor.Context) {
 	o.env.log.Info().Uint64("epoch", uint64(o.lease.Epoch)).Str("holder", o.lease.Holder).Msg("this process acts for the autoscaler")
-	cfg, lease, changes := o.cfg.entitled(o.env.tenure), o.lease, o.changes
+	cfg, lease, changes := o.cfg.entitled(o.tenure), o.lease, o.changes
 	o.changes = nil
+	own := *o.env
+	own.tenure = o.tenure
 	o.child = o.env.spawn(ctx, "autoscaler-"+string(cfg.Name), func() actor.Actor {
 		told := changes
 		changes = nil // a later life has nothing new to tell
-		return &autoscaler{env: o.env, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox}
+		return &autoscaler{env: &own, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox, closed: &o.closed}
 	})
 	ctx.Watch(o.child)
 }
@@ -189,8 +202,8 @@ func (o *owner) lost(ctx actor.Context) {
 
 // depose stops the autoscaler, if it runs. What comes next waits for its end.
 func (o *owner) depose(ctx actor.Context) {
-	o.life++ // answers on their way do not count
-	o.env.tenure.end()
+	o.calls++ // answers on their way do not count
+	o.tenure.end()
 	o.next.cancel()
 	o.deadline.cancel()
 	if o.child == nil {
@@ -208,11 +221,17 @@ func (o *owner) childGone(ctx actor.Context, m *actor.Terminated) {
 		return
 	}
 	o.child, o.ending = nil, false
-	if o.held && o.stop == nil {
-		o.act(ctx)
+	if !o.held || o.done != nil {
+		o.afterwards(ctx)
 		return
 	}
-	o.afterwards(ctx)
+	until := o.tenure.until.Load() // it goes on: with a new configuration, or to be stopped in order
+	o.tenure.end()
+	o.tenure = &tenure{clock: o.env.clock, epoch: o.lease.Epoch}
+	if until != nil {
+		o.tenure.extend(*until)
+	}
+	o.act(ctx)
 }
 
 // afterwards goes on once no autoscaler runs here: with standing by, or with
@@ -229,8 +248,12 @@ func (o *owner) afterwards(ctx actor.Context) {
 		ctx.Send(o.stop.asker, *o.done)
 		return
 	}
-	lease, ownership := o.lease, o.cfg.Ownership
 	o.held = false
+	o.release(ctx, o.lease)
+}
+
+func (o *owner) release(ctx actor.Context, lease messages.Lease) {
+	ownership := o.cfg.Ownership
 	o.env.pipe(ctx, releaseTime, func(io context.Context) any {
 		if err := ownership.Release(io, lease); err != nil {
 			o.env.log.Warn().Err(err).Msg("lease not released; a standby waits until it lapses")

@@ -126,8 +126,11 @@ type Publisher interface {
 
 // Clock is the one clock. Nothing under actors reads another.
 type Clock interface {
-	// Now is the current time in UTC.
+	// Now is the current time in UTC. It may be set, forth and back.
 	Now() time.Time
+	// Elapsed is the time since some moment; it is never set. It may stand still
+	// while the machine sleeps.
+	Elapsed() time.Duration
 	// AfterFunc runs f once d has passed; stop prevents it and reports whether
 	// it did. f must not block.
 	AfterFunc(d time.Duration, f func()) (stop func() bool)

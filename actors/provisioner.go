@@ -160,7 +160,7 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 
 // readLedger shuts earlier owners out, and finds out what they had begun.
 func (p *provisioner) readLedger(ctx actor.Context) {
-	since, epoch := p.env.clock.Now().Add(-decide.SettleTime), p.env.tenure.Epoch()
+	since, epoch := p.env.clock.Now().Add(-decide.SettleTime), p.env.tenure.epoch
 	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
 		if err := p.ledger.Claim(io, epoch); err != nil {
 			return ledgerRead{err: err}
@@ -266,6 +266,9 @@ func (p *provisioner) report(ctx actor.Context, resource messages.ResourceName) 
 		}
 	}
 	ctx.Send(p.owners[resource], report)
+	for _, intent := range report.Pending {
+		p.tellIntended(ctx, p.launches[intent.Request])
+	}
 }
 
 // remember keeps a settled launch for as long as listings may not show it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -31,12 +32,15 @@ const (
 type outbox struct {
 	events []messages.Recorded
 	lost   int
+	// waiting is how many there are, for others to read.
+	waiting atomic.Int64
 }
 
 // drop removes the events up to and including the one named, if it is there.
 func (o *outbox) drop(last string) {
 	at := slices.IndexFunc(o.events, func(event messages.Recorded) bool { return event.ID == last })
 	o.events = slices.Delete(o.events, 0, at+1)
+	o.waiting.Store(int64(len(o.events)))
 }
 
 // recorder numbers events, logs them, and puts them on the bus in order. What
@@ -115,6 +119,7 @@ func (r *recorder) record(ctx actor.Context, m messages.Record) {
 		return
 	}
 	r.outbox.events = append(r.outbox.events, recorded)
+	r.outbox.waiting.Store(int64(len(r.outbox.events)))
 	r.gather(ctx)
 }
 

@@ -189,6 +189,7 @@ func (r *resource) capacity() messages.Capacity {
 	for _, id := range r.order {
 		m := r.members[id]
 		switch {
+		case m.condemned:
 		case m.recalled:
 			capacity.Coming++
 		case m.recallable():

@@ -22,6 +22,9 @@ type stopping struct {
 	settled  map[messages.ResourceName]bool
 	left     int
 	flushing bool
+	records  bool // are flushed
+	writes   bool // are
+	lost     int
 	patience alarm
 }
 
@@ -70,25 +73,44 @@ func (a *autoscaler) wrapUp(ctx actor.Context) {
 	}
 	a.record(ctx, messages.AutoscalerStopped{OnShutdown: string(a.stop.mode), Left: a.stop.left})
 	ctx.Request(a.recorder, messages.FlushRecords{Patience: flushPatience})
+	ctx.Request(a.observer, messages.FlushWrites{}) // a queue that was closed is to be open
 	a.stop.patience.set(a.env, ctx, "stop", flushPatience+recorderPatience)
 }
 
 // outOfPatience goes on with stopping without an answer.
 func (a *autoscaler) outOfPatience(ctx actor.Context) {
 	if a.stop.flushing {
-		a.recordsFlushed(ctx, messages.RecordsFlushed{Lost: len(a.outbox.events)})
+		a.end(ctx, int(a.outbox.waiting.Load()))
 		return
 	}
 	a.wrapUp(ctx)
 }
 
 func (a *autoscaler) recordsFlushed(ctx actor.Context, m messages.RecordsFlushed) {
-	if a.stop == nil {
-		return
+	if a.stop != nil {
+		a.stop.records, a.stop.lost = true, m.Lost
+		a.flushed(ctx)
 	}
+}
+
+func (a *autoscaler) writesFlushed(ctx actor.Context) {
+	if a.stop != nil {
+		a.stop.writes = true
+		a.flushed(ctx)
+	}
+}
+
+func (a *autoscaler) flushed(ctx actor.Context) {
+	if a.stop.records && a.stop.writes {
+		a.end(ctx, a.stop.lost)
+	}
+}
+
+// end tells whoever asked that this is the end.
+func (a *autoscaler) end(ctx actor.Context, lost int) {
 	a.stop.patience.cancel()
-	if m.Lost > 0 {
-		a.env.log.Error().Int("lost", m.Lost).Msg("events that could not be published are lost")
+	if lost > 0 {
+		a.env.log.Error().Int("lost", lost).Msg("events that could not be published are lost")
 	}
 	ctx.Send(a.stop.asker, messages.AutoscalerEnded{Autoscaler: a.cfg.Name, Left: a.stop.left})
 }

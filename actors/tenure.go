@@ -10,33 +10,50 @@ import (
 
 // tenure is the right to act for an autoscaler, as far as this process knows.
 // It is shared by all its actors and by the calls they have under way, so that
-// a process that slept past its lease does nothing when it wakes up.
+// a process that slept past its lease does nothing when it wakes up. Each life
+// of the autoscaler has its own: what a former life still has under way gets
+// none of the rights of a later one.
 type tenure struct {
 	clock Clock
-	epoch atomic.Uint64
-	until atomic.Pointer[time.Time]
+	epoch messages.Epoch
+	until atomic.Pointer[moment]
+}
+
+// moment is a time on both clocks. The one that only passes is not moved by
+// setting the other, and the other goes on while the machine sleeps.
+type moment struct {
+	wall    time.Time
+	elapsed time.Duration
+}
+
+func momentOf(clock Clock) moment { return moment{wall: clock.Now(), elapsed: clock.Elapsed()} }
+
+func (m moment) add(d time.Duration) moment {
+	return moment{wall: m.wall.Add(d), elapsed: m.elapsed + d}
+}
+
+// left is how long it is until then, by the clock that says less.
+func (m moment) left(clock Clock) time.Duration {
+	return min(m.wall.Sub(clock.Now()), m.elapsed-clock.Elapsed())
 }
 
 // extend says until when this process may act.
-func (t *tenure) extend(epoch messages.Epoch, until time.Time) {
-	t.epoch.Store(uint64(epoch))
-	t.until.Store(&until)
-}
+func (t *tenure) extend(until moment) { t.until.Store(&until) }
 
 // end says that this process may not act any more.
-func (t *tenure) end() { t.until.Store(nil) }
+func (t *tenure) end() {
+	if t != nil {
+		t.until.Store(nil)
+	}
+}
 
-// Epoch is that of the owner.
-func (t *tenure) Epoch() messages.Epoch { return messages.Epoch(t.epoch.Load()) }
-
-// check fails when the lease may have passed to another. Both clocks count: the
-// monotonic one stands still while a machine sleeps, the other one may be set.
+// check fails when the lease may have passed to another.
 func (t *tenure) check() error {
 	until := t.until.Load()
 	if until == nil {
 		return &messages.Failure{Class: messages.ClassFenced, Message: "this process does not hold the lease"}
 	}
-	if now := t.clock.Now(); !now.Before(*until) || !now.Round(0).Before(until.Round(0)) {
+	if until.left(t.clock) <= 0 {
 		return &messages.Failure{Class: messages.ClassFenced, Message: "this process could not renew its lease in time"}
 	}
 	return nil
@@ -73,14 +90,14 @@ func (e entitledLedger) Intend(ctx context.Context, intent messages.LaunchIntent
 	if err := e.tenure.check(); err != nil {
 		return messages.LaunchRecord{}, err
 	}
-	intent.Epoch = e.tenure.Epoch()
+	intent.Epoch = e.tenure.epoch
 	return e.Ledger.Intend(ctx, intent)
 }
 
 // Settle is not refused here: what became of a launch is true whoever says so,
 // and what is not the ledger refuses.
 func (e entitledLedger) Settle(ctx context.Context, launch messages.LaunchID, outcome messages.LaunchOutcome) error {
-	outcome.Epoch = e.tenure.Epoch()
+	outcome.Epoch = e.tenure.epoch
 	return e.Ledger.Settle(ctx, launch, outcome)
 }
 

@@ -104,7 +104,8 @@ func (p *provisioner) terminateCalled(ctx actor.Context, m terminateCalled) {
 		p.ended(ctx, messages.TerminationSettled{Instance: id, Unknown: true})
 	}
 	for i, id := range m.outcome.Failed {
-		failed = true
+		class := m.outcome.Failures[i].Class
+		failed = failed || class == messages.ClassThrottled || class == messages.ClassTransient // else it is about this one alone
 		p.ended(ctx, messages.TerminationSettled{Instance: id, Failure: &m.outcome.Failures[i]})
 	}
 	if !failed {

@@ -74,6 +74,8 @@ type SuspectInstance struct {
 type AskBarrier struct {
 	Resource ResourceName
 	Instance InstanceID
+	// Queues are those that its worker was last seen to pull from.
+	Queues []QueueName
 }
 
 // BarrierDone is sent by a resource type when such an instance has ended, or

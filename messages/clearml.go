@@ -33,6 +33,9 @@ type WorkerState struct {
 	// newest sign of life (report or registration).
 	Registered time.Time
 	LastActive time.Time
+	// Queues are those that it pulls from, sorted; a queue that does not exist any
+	// more is left out. Rows share the list: it is not to be changed.
+	Queues []QueueName
 }
 
 // ClearMLSnapshot is what one tick's calls to the ClearML server answered, whole.

@@ -40,6 +40,16 @@ func (WriteSignals) observerMessage() {}
 func (TagQueue) observerMessage()     {}
 func (WatchQueues) observerMessage()  {}
 
+// FlushWrites is sent by the autoscaler as it stops; answered with
+// [WritesFlushed] once everything that was to be written has been, or failed.
+type FlushWrites struct{}
+
+// WritesFlushed answers [FlushWrites].
+type WritesFlushed struct{}
+
+func (FlushWrites) observerMessage()     {}
+func (WritesFlushed) autoscalerMessage() {}
+
 // RescuerMessage is the inbox of the rescuer.
 //
 //sumtype:decl

@@ -20,7 +20,7 @@ func Evaluate(now time.Time, policy Policy, view View) Plan {
 	copy(e.kept, e.flow.load)
 	e.serve(e.coming)
 	e.serve(e.recallable)
-	e.serve(e.room)
+	e.serveNew()
 	return Plan{Launches: e.launches(), Recalls: e.recalls(), Drains: e.drains(), Verdicts: e.verdicts()}
 }
 
@@ -77,12 +77,15 @@ type evaluation struct {
 	replaced []int               // by position in extras: replacements that something was given to
 	kept     []int               // by resource: idle instances that were given
 	flow     *assignment         // demanders are the queues, then the extras
+	known    map[messages.ResourceName]bool
+	unsure   []bool // by queue: nothing is launched for it now
 }
 
 func newEvaluation(now time.Time, policy Policy, view View) *evaluation {
 	e := &evaluation{
 		now:      now,
 		policy:   policy,
+		known:    make(map[messages.ResourceName]bool, len(policy.Resources)),
 		capacity: make([]messages.Capacity, len(policy.Resources)),
 		waiting:  waitingOf(policy, view),
 		served:   make([]int, len(policy.Queues)),
@@ -95,7 +98,7 @@ func newEvaluation(now time.Time, policy Policy, view View) *evaluation {
 		}
 		index[resource.Name] = r
 		if capacity := view.Capacity[resource.Name]; capacity.Known {
-			e.capacity[r] = capacity
+			e.capacity[r], e.known[resource.Name] = capacity, true
 		}
 	}
 	edges := make([][]int, len(policy.Queues), len(policy.Queues)+1)
@@ -138,6 +141,49 @@ func (e *evaluation) serve(units func(r int) int) {
 	for x, r := range e.extras {
 		e.replaced[x] += e.flow.demand(len(e.policy.Queues)+x, e.capacity[r].Extra-e.replaced[x])
 	}
+}
+
+// serveNew is serve with launches, but for queues that hang together with a
+// resource type that nobody knows the instances of: it may have what they need.
+func (e *evaluation) serveNew() {
+	var tainted map[messages.ResourceName]bool
+	e.unsure, tainted = unsureQueues(e.policy, e.known)
+	for r := range e.policy.Resources {
+		e.flow.supply(r, e.room(r))
+	}
+	for q := range e.policy.Queues {
+		if !e.unsure[q] {
+			e.served[q] += e.flow.demand(q, e.waiting[q]-e.served[q])
+		}
+	}
+	for x, r := range e.extras {
+		if !tainted[e.policy.Resources[r].Name] {
+			e.replaced[x] += e.flow.demand(len(e.policy.Queues)+x, e.capacity[r].Extra-e.replaced[x])
+		}
+	}
+}
+
+// unsureQueues says of each queue, by position, whether a resource type that is
+// not known serves it, or another queue that shares one with it, and so on; and
+// of each resource type whether it hangs together with such a one.
+func unsureQueues(policy Policy, known map[messages.ResourceName]bool) (unsure []bool, tainted map[messages.ResourceName]bool) {
+	unsure, tainted = make([]bool, len(policy.Queues)), make(map[messages.ResourceName]bool)
+	for _, resource := range policy.Resources {
+		tainted[resource.Name] = !known[resource.Name]
+	}
+	for again := true; again; {
+		again = false
+		for q, queue := range policy.Queues {
+			if unsure[q] || !slices.ContainsFunc(queue.Resources, func(name messages.ResourceName) bool { return tainted[name] }) {
+				continue
+			}
+			unsure[q], again = true, true
+			for _, name := range queue.Resources {
+				tainted[name] = true
+			}
+		}
+	}
+	return unsure, tainted
 }
 
 // idle is how many instances of a resource type could take a task now and may

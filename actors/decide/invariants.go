@@ -231,8 +231,12 @@ func (c *checker) verdicts() {
 		return
 	}
 	waiting := waitingOf(c.policy, c.view)
+	unsure, _ := unsureQueues(c.policy, c.known())
 	for q, verdict := range c.plan.Verdicts {
 		queue := c.policy.Queues[q]
+		if unsure[q] && verdict.Launching > 0 {
+			c.breach("launches %d for queue %s without knowing what all of its resource types have", verdict.Launching, queue.Name)
+		}
 		if verdict.Queue != queue.Name || verdict.Waiting != waiting[q] {
 			c.breach("the verdict on queue %s speaks of %d tasks of queue %s, and %d wait",
 				queue.Name, verdict.Waiting, verdict.Queue, waiting[q])
@@ -245,21 +249,29 @@ func (c *checker) verdicts() {
 			c.breach("%d tasks of queue %s are left without a reason", verdict.Unmet, verdict.Queue)
 		}
 		if verdict.Unmet > 0 && !stale(c.now, c.policy, c.view) {
-			c.roomFor(queue)
+			c.roomFor(queue, unsure[q])
 		}
 	}
 }
 
+func (c *checker) known() map[messages.ResourceName]bool {
+	known := make(map[messages.ResourceName]bool, len(c.view.Capacity))
+	for name, capacity := range c.view.Capacity {
+		known[name] = capacity.Known
+	}
+	return known
+}
+
 // roomFor checks that a queue with tasks left has no resource type that could
 // take one.
-func (c *checker) roomFor(queue QueuePolicy) {
+func (c *checker) roomFor(queue QueuePolicy, unsure bool) {
 	for _, name := range queue.Resources {
 		capacity := c.view.Capacity[name]
 		limit, configured := c.limit[name]
 		if !configured || !capacity.Known {
 			continue
 		}
-		if room(c.now, capacity, limit) > c.launched[name] {
+		if !unsure && room(c.now, capacity, limit) > c.launched[name] {
 			c.breach("leaves tasks of queue %s although %s has room", queue.Name, name)
 		}
 		if recallable(capacity, limit) > c.recalled[name] {

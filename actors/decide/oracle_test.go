@@ -1,12 +1,18 @@
 package decide_test
 
-import "github.com/ebbscale/ebb/messages"
+import (
+	"slices"
+
+	"github.com/ebbscale/ebb/actors/decide"
+	"github.com/ebbscale/ebb/messages"
+)
 
 // oracle finds the best plan by trying all of them: each waiting task in turn
 // gets nothing, or something that is there, or something that was to go and is
 // taken back, or something new, of each type of its queue. It shares no idea with the package under test.
 type oracle struct {
 	tasks [][]int // each task's resource types
+	sure  []bool  // of each task: whether anything may be launched for it
 	known map[situation]outcome
 }
 
@@ -61,6 +67,7 @@ func best(w *world) outcome {
 		}
 		for range w.view.Demand[queue.Name] {
 			o.tasks = append(o.tasks, types)
+			o.sure = append(o.sure, w.sure(queue, map[messages.QueueName]bool{}))
 		}
 	}
 	return o.from(start)
@@ -96,7 +103,7 @@ func (o *oracle) from(at situation) outcome {
 				result = got
 			}
 		}
-		if at.room[r] > 0 {
+		if at.room[r] > 0 && o.sure[at.task] {
 			next := skip
 			next.room[r]--
 			got := o.from(next)
@@ -109,4 +116,21 @@ func (o *oracle) from(at situation) outcome {
 	}
 	o.known[at] = result
 	return result
+}
+
+// sure says whether all resource types are known that a queue hangs together
+// with, over other queues, too.
+func (w *world) sure(queue decide.QueuePolicy, seen map[messages.QueueName]bool) bool {
+	seen[queue.Name] = true
+	for _, name := range queue.Resources {
+		if !w.view.Capacity[name].Known {
+			return false
+		}
+		for _, other := range w.policy.Queues {
+			if !seen[other.Name] && slices.Contains(other.Resources, name) && !w.sure(other, seen) {
+				return false
+			}
+		}
+	}
+	return true
 }

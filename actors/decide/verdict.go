@@ -2,6 +2,8 @@ package decide
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -53,11 +55,42 @@ func (e *evaluation) whyUnmet(q int) []messages.Reason {
 			Detail: "no configured resource type serves this queue",
 		}}
 	}
+	if len(e.unsure) > 0 && e.unsure[q] {
+		return e.whyUnsure(q)
+	}
 	reasons := make([]messages.Reason, 0, len(e.flow.edges[q]))
 	for _, r := range e.flow.edges[q] {
 		reasons = append(reasons, e.whyNot(r))
 	}
 	return reasons
+}
+
+// whyUnsure names the resource types that nobody knows the instances of: its
+// own, or else any, by name, since it hangs together with one of them.
+func (e *evaluation) whyUnsure(q int) []messages.Reason {
+	var own, all []messages.Reason
+	reason := func(r int) messages.Reason {
+		resource := e.policy.Resources[r]
+		return messages.Reason{
+			Code: messages.ReasonFleetUnknown, Subject: string(resource.Name), Limit: int64(max(0, resource.Max)),
+			Detail: "EC2 has not been listed completely yet",
+		}
+	}
+	for _, r := range e.flow.edges[q] {
+		if !e.known[e.policy.Resources[r].Name] {
+			own = append(own, reason(r))
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	for r, resource := range e.policy.Resources {
+		if !e.known[resource.Name] {
+			all = append(all, reason(r))
+		}
+	}
+	slices.SortFunc(all, func(a, b messages.Reason) int { return strings.Compare(a.Subject, b.Subject) })
+	return all
 }
 
 // whyNot says why a resource type gave no more than it did.

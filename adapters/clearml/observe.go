@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -66,6 +67,26 @@ type workerRow struct {
 	Registered stamp       `json:"register_time"`
 	Active     stamp       `json:"last_activity_time"`
 	Reported   stamp       `json:"last_report_time"`
+	Queues     []struct {
+		Name string `json:"name"`
+	} `json:"queues"`
+}
+
+// queueNames are the names of the queues that a worker pulls from. Most workers
+// have the same as the row before: then that list is shared, and nobody may
+// change it.
+func (r *workerRow) queueNames(before []messages.QueueName) []messages.QueueName {
+	var names []messages.QueueName
+	for _, queue := range r.Queues {
+		if queue.Name != "" { // one that does not exist any more has only an id
+			names = append(names, messages.QueueName(queue.Name))
+		}
+	}
+	slices.Sort(names) // the server tells them in no order
+	if slices.Equal(names, before) {
+		return before
+	}
+	return names
 }
 
 type workerTask struct {
@@ -109,13 +130,15 @@ func (c *Client) workers(ctx context.Context, prefix string) ([]messages.WorkerS
 func ours(rows []workerRow, prefix string) []messages.WorkerState {
 	states := make([]messages.WorkerState, 0, len(rows))
 	place := make(map[string]int, len(rows))
+	var queues []messages.QueueName
 	for i := range rows {
 		row := &rows[i]
 		if !strings.HasPrefix(row.ID, prefix) {
 			continue
 		}
+		queues = row.queueNames(queues)
 		state := messages.WorkerState{
-			ID:         messages.WorkerID(row.ID),
+			ID: messages.WorkerID(row.ID), Queues: queues,
 			Registered: row.Registered.Time,
 			LastActive: latest(row.Registered, row.Active, row.Reported),
 		}

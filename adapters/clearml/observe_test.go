@@ -43,6 +43,7 @@ func TestObserveReadsRecordedAnswers(t *testing.T) {
 		Workers: []messages.WorkerState{{
 			ID: "pfx:m1:g4dn.xlarge:i-0aaa", Task: "3fbf7450e9264ef09e93f551f12a83ae", TaskName: "task-0",
 			Registered: at("2026-11-23T09:45:06.746228Z"), LastActive: at("2026-11-23T09:45:06.841651Z"),
+			Queues: []messages.QueueName{"gpu-a"},
 		}},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -35,6 +35,12 @@ func (c Clock) Now() time.Time {
 	return c.start.Add(time.Duration(float64(elapsed) * c.factor)).UTC()
 }
 
+// Elapsed is how much time has passed on this clock since it was made. It never
+// goes back, whatever is done to the machine's wall clock.
+func (c Clock) Elapsed() time.Duration {
+	return time.Duration(float64(time.Since(c.origin)) * c.factor)
+}
+
 // AfterFunc runs f on its own goroutine once d has passed on this clock. stop
 // prevents it and reports whether it did.
 func (c Clock) AfterFunc(d time.Duration, f func()) (stop func() bool) {

@@ -84,6 +84,11 @@ func (c *manual) Now() time.Time {
 	return c.now
 }
 
+// Elapsed implements actors.Clock.
+func (c *manual) Elapsed() time.Duration {
+	return c.Now().Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+}
+
 // AfterFunc implements actors.Clock.
 func (c *manual) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	c.mu.Lock()

@@ -125,12 +125,20 @@ func (j *jobs) workers(prefix string) ([]messages.WorkerState, error) {
 	if err != nil {
 		return nil, err
 	}
-	states := make([]messages.WorkerState, len(rows))
+	states, names := make([]messages.WorkerState, len(rows)), j.server.QueueNames()
 	for i := range rows {
 		row := &rows[i]
+		var queues []messages.QueueName
+		for _, id := range row.Queues {
+			if names[id] != "" {
+				queues = append(queues, messages.QueueName(names[id]))
+			}
+		}
+		slices.Sort(queues)
 		states[i] = messages.WorkerState{
 			ID: messages.WorkerID(row.ID), Task: messages.TaskID(row.Task), TaskName: row.TaskName,
 			Registered: row.RegisterTime, LastActive: latest(row.RegisterTime, row.LastActivity, row.LastReport),
+			Queues: queues,
 		}
 	}
 	return states, nil

@@ -64,6 +64,9 @@ type killing struct {
 	rest  time.Duration // until it is started again
 }
 
+// epoch is when every world begins.
+var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
 // New makes a world and starts an autoscaler in it.
 func New(seed uint64, options Options) (*World, error) {
 	options, err := options.filled()
@@ -72,7 +75,7 @@ func New(seed uint64, options Options) (*World, error) {
 	}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 	w := &World{seed: seed, options: options, trace: sha256.New(), scripts: map[string][]byte{}}
-	w.loop = &loop{clock: virtual.New(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)), rng: draws(1), inOrder: options.InOrder}
+	w.loop = &loop{clock: virtual.New(epoch), rng: draws(1), inOrder: options.InOrder}
 	w.laws = newLaws(w)
 	w.laws.configured()
 	w.chaos = &chaos{world: w, loop: w.loop, count: map[string]int{}}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -131,7 +132,7 @@ func (w *world) run(worker messages.WorkerID, queue messages.QueueState) message
 	}
 	_, err = w.fake.Started(fakeclearml.StatusRequest{Task: entry.Task, Force: true})
 	w.must(err)
-	w.must(w.fake.ReportStatus(fakeclearml.Report{Worker: string(worker), Task: entry.Task, Queue: queue.ID}))
+	w.must(w.fake.ReportStatus(fakeclearml.Report{Worker: string(worker), Task: entry.Task, Queue: queue.ID, Queues: []string{queue.ID}}))
 	return messages.TaskID(entry.Task)
 }
 
@@ -173,12 +174,13 @@ func TestObserve(t *testing.T) {
 	w.clock.advance(10 * time.Second)
 	ran := w.run(busy, gpu)
 	got = w.observe("gpu")
+	queues := []messages.QueueName{"gpu"}
 	want := []messages.WorkerState{
-		{ID: busy, Task: ran, TaskName: "demo-0", Registered: at, LastActive: at.Add(10 * time.Second)},
+		{ID: busy, Task: ran, TaskName: "demo-0", Registered: at, LastActive: at.Add(10 * time.Second), Queues: queues},
 		{ID: idle, Registered: at, LastActive: at},
 	}
 	slices.SortFunc(got.Workers, func(a, b messages.WorkerState) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	if !slices.Equal(got.Workers, want) || len(queueOf(t, got, "gpu").Entries) != 2 {
+	if !reflect.DeepEqual(got.Workers, want) || len(queueOf(t, got, "gpu").Entries) != 2 {
 		t.Errorf("workers are\n%+v\nwant\n%+v", got.Workers, want)
 	}
 	// The same worker under another user, and then everybody's end.
