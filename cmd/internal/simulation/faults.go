@@ -32,6 +32,7 @@ func misfortunes() map[string]fault {
 		"reload":         {1, (*misfortune).reload},
 		"abort":          {1, (*misfortune).abort},
 		"stop":           {1, (*misfortune).stop},
+		"set-clock":      {1, (*misfortune).setClock},
 		// Those drawn once for the world.
 		"standby":    {},
 		"agents":     {},
@@ -90,6 +91,14 @@ func (m *misfortune) strike() error {
 // outage cuts a server off in one case of so many, and brings it back otherwise.
 func (m *misfortune) outage(server string, of int) error {
 	return m.world.Outage(server, m.rng.IntN(of) == 0)
+}
+
+// setClock sets the clock of a host, by seconds or by minutes. Events carry the
+// time of that clock, and the laws have to place them.
+func (m *misfortune) setClock() error {
+	most := []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute}[m.rng.IntN(3)]
+	m.world.TurnClock(m.rng.IntN(m.world.options.Processes), between(m.rng, -most, most))
+	return nil
 }
 
 func (m *misfortune) loss() error {

@@ -7,4 +7,5 @@ const (
 	defaultCrashPoints = 3
 	wireSeeds          = 4
 	killStep           = 1 // every call
+	storiesWire        = true
 )

@@ -226,7 +226,11 @@ func (w *World) templates() (map[messages.ResourceName]ec2.Template, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make world: resource type %s: %w", r.Name, err)
 		}
-		templates[messages.ResourceName(r.Name)] = ec2.Template{AMI: image, UserData: userData, Home: messages.QueueName(spec.Queues[0])}
+		template := ec2.Template{AMI: image, UserData: userData}
+		if !w.options.Unsupervised {
+			template.Home = messages.QueueName(spec.Queues[0])
+		}
+		templates[messages.ResourceName(r.Name)] = template
 	}
 	return templates, nil
 }

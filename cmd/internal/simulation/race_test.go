@@ -9,4 +9,5 @@ const (
 	defaultCrashPoints = 1
 	wireSeeds          = 1
 	killStep           = 29
+	storiesWire        = false
 )

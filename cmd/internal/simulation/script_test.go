@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/ebbscale/ebb/adapters/fake"
+	"github.com/ebbscale/ebb/adapters/fake/fakeagent"
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/cmd/internal/simulation"
@@ -67,14 +69,7 @@ func (s *script) step(d *datadriven.TestData) (string, error) {
 	if s.world == nil {
 		return "", fmt.Errorf("the first step is not world")
 	}
-	steps := map[string]func(*datadriven.TestData) (string, error){
-		"enqueue": s.enqueue, "advance": s.advance, "fleet": s.fleet, "tasks": s.tasks, "calls": s.calls,
-		"outage": s.outage, "fault": s.fault, "capacity": s.capacity, "deny": s.deny, "interrupt": s.interrupt,
-		"crash": s.crash, "kill": s.kill, "restart": s.restart, "stop": s.stop, "converge": s.converge, "zombie": s.zombie,
-		"throttle": s.throttle, "events": s.events, "vanish": s.vanish,
-		"pause": s.pause, "resume": s.resume, "start": s.startProcess, "cut": s.cut, "reload": s.reload, "abort": s.abort, "empty": s.empty,
-	}
-	step, known := steps[d.Cmd]
+	step, known := s.steps()[d.Cmd]
 	if !known {
 		return "", fmt.Errorf("there is no such step")
 	}
@@ -83,6 +78,18 @@ func (s *script) step(d *datadriven.TestData) (string, error) {
 		answer = "ok\n"
 	}
 	return answer, err
+}
+
+func (s *script) steps() map[string]func(*datadriven.TestData) (string, error) {
+	return map[string]func(*datadriven.TestData) (string, error){
+		"enqueue": s.enqueue, "abort": s.abort, "advance": s.advance, "converge": s.converge,
+		"events": s.events, "fleet": s.fleet, "tasks": s.tasks, "calls": s.calls, "launches": s.launches, "queues": s.queues,
+		"outage": s.outage, "latency": s.latency, "empty": s.empty, "clearml": s.clearml, "report": s.report, "zombie": s.zombie,
+		"fault": s.fault, "capacity": s.capacity, "quota": s.quota, "deny": s.deny, "throttle": s.throttle, "protect": s.protect,
+		"interrupt": s.interrupt, "rebalance": s.rebalance, "end": s.end, "vanish": s.vanish,
+		"crash": s.crash, "kill": s.kill, "restart": s.restart, "start": s.startProcess, "stop": s.stop, "reload": s.reload,
+		"pause": s.pause, "resume": s.resume, "cut": s.cut, "clock": s.clock,
+	}
 }
 
 // arg reads one argument into the value; it stays as it is without one.
@@ -146,15 +153,20 @@ func (s *script) begin(d *datadriven.TestData) error {
 		},
 		Wire: true, InOrder: true, Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
 	}
-	seed, visible, inProcess := 1, time.Second, false
+	seed, visible, inProcess, wire, agents := 1, time.Second, false, false, ""
 	if err := args(d, map[string]any{
-		"processes": &options.Processes, "requeue": &options.Requeue, "unsupervised": &options.Unsupervised, "in-process": &inProcess,
+		"processes": &options.Processes, "requeue": &options.Requeue, "unsupervised": &options.Unsupervised, "in-process": &inProcess, "wire": &wire,
 		"polling": &options.Polling, "seed": &seed, "throttle": &options.Throttle, "no-queues": &options.NoQueues,
-		"install": &options.Install.Median, "visible": &visible,
+		"install": &options.Install.Median, "visible": &visible, "agents": &agents, "network": &options.Network.Median,
 	}); err != nil {
 		return err
 	}
-	options.Region.Visible.Median, options.Wire = visible, !inProcess
+	var err error
+	if options.AgentFaults, err = readAgents(agents); err != nil {
+		return err
+	}
+	// Both ways tell the same, and a race build is slow.
+	options.Region.Visible.Median, options.Wire = visible, wire || (storiesWire && !inProcess)
 	for line := range strings.Lines(d.Input) {
 		kind, text, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch kind {
@@ -179,6 +191,37 @@ func (s *script) begin(d *datadriven.TestData) error {
 	return nil
 }
 
+// readAgents reads what goes wrong with agents: a kind of fault, the share of
+// them that it befalls in percent, and after what time, such as dies_idle:50:2m.
+func readAgents(text string) ([]fake.Share, error) {
+	if text == "" {
+		return nil, nil
+	}
+	fields := strings.Split(text, ":")
+	share := fake.Share{Fault: fakeagent.Fault{Kind: fakeagent.FaultKind(fields[0])}, Probability: 1}
+	known := []fakeagent.FaultKind{
+		fakeagent.NeverUp, fakeagent.DiesIdle, fakeagent.DiesMidTask, fakeagent.DiesBeforeRun, fakeagent.SupervisorDead, fakeagent.SupervisorSlow,
+	}
+	if !slices.Contains(known, share.Fault.Kind) {
+		return nil, fmt.Errorf("read agents=%s: there is no fault %q of agents; there are %q", text, fields[0], known)
+	}
+	if len(fields) > 1 {
+		percent, err := strconv.Atoi(fields[1])
+		if err != nil {
+			return nil, fmt.Errorf("read share of agents=%s: %w", text, err)
+		}
+		share.Probability = float64(percent) / 100
+	}
+	if len(fields) > 2 {
+		after, err := time.ParseDuration(fields[2])
+		if err != nil {
+			return nil, fmt.Errorf("read time of agents=%s: %w", text, err)
+		}
+		share.Fault.After = after
+	}
+	return []fake.Share{share}, nil
+}
+
 func readResource(text string) (simulation.Resource, error) {
 	fields := strings.Fields(text)
 	r := simulation.Resource{Name: fields[0]}
@@ -192,6 +235,10 @@ func readResource(text string) (simulation.Resource, error) {
 			r.MaxIdle, err = time.ParseDuration(value)
 		case "spin-up":
 			r.MaxSpinUp, err = time.ParseDuration(value)
+		case "lifetime":
+			r.MaxLifetime, err = time.ParseDuration(value)
+		case "fallback":
+			r.Fallback = true
 		case "market":
 			r.Market = messages.Market(value)
 		case "types":
@@ -234,18 +281,28 @@ func (s *script) ordered(events []messages.Recorded) []messages.Recorded {
 			to++
 		}
 		slices.SortStableFunc(events[from:to], func(a, b messages.Recorded) int {
-			return cmp.Or(rank(a.Event)-rank(b.Event), cmp.Compare(s.names[a.Event.About()], s.names[b.Event.About()]))
+			return cmp.Or(rank(a.Event)-rank(b.Event), s.number(a.Event)-s.number(b.Event))
 		})
 		from = to
 	}
 	return events
 }
 
+// number is that of the instance that an event is about.
+func (s *script) number(e messages.Event) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(s.names[e.About()], "i"))
+	if err != nil {
+		return 0 // of an instance that nobody launched
+	}
+	return n
+}
+
 // rank is where in the life of an instance an event has its place.
 func rank(e messages.Event) int {
 	return slices.Index([]string{
 		"instance.launched", "instance.adopted", "instance.stray", "instance.registered", "instance.busy", "instance.idle",
-		"instance.draining", "instance.kept", "instance.unready", "instance.terminating", "instance.gone",
+		"instance.noticed", "instance.draining", "instance.recalled", "instance.kept", "instance.unready", "instance.unended",
+		"instance.terminating", "instance.gone",
 	}, e.Kind())
 }
 
@@ -258,6 +315,7 @@ func (s *script) name() {
 
 // readable gives ids and times names that people can follow.
 func (s *script) readable(text string) string {
+	text = regexp.MustCompile(`/subnet-0f[0-9a-f]+`).ReplaceAllString(text, "")
 	ids := regexp.MustCompile(`\bi-0[0-9a-f]{16}\b|\b[0-9a-f]{32}\b|\b2026-11-2\dT[0-9:]{8}Z`)
 	return ids.ReplaceAllStringFunc(text, func(id string) string {
 		if at, err := time.Parse(time.RFC3339, id); err == nil {

@@ -172,3 +172,13 @@ func (w *World) Stop(mode messages.OnShutdown, patience time.Duration) (left int
 	}
 	return 0, fmt.Errorf("stop with on_shutdown %s: not ended after %s", mode, longest)
 }
+
+// TurnClock sets the wall clock of a seat's host forth or back; what only passes
+// goes on as it did.
+func (w *World) TurnClock(seat int, by time.Duration) {
+	if p := w.seats[seat]; p != nil {
+		w.tell("CLOCK of %s set by %s", p.holder, by)
+		w.laws.disturbed()
+		p.skew += by
+	}
+}

@@ -9,22 +9,42 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
-	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/messages"
 )
 
 func (s *script) enqueue(d *datadriven.TestData) (string, error) {
-	queue, n, takes := "default", 1, 10*time.Minute
-	if err := args(d, map[string]any{"queue": &queue, "n": &n, "takes": &takes}); err != nil {
+	queue, n, takes, every := "default", 1, 10*time.Minute, time.Duration(0)
+	if err := args(d, map[string]any{"queue": &queue, "n": &n, "takes": &takes, "every": &every}); err != nil {
 		return "", err
 	}
-	return "", s.world.Enqueue(queue, n, takes)
+	if every == 0 {
+		return "", s.world.Enqueue(queue, n, takes)
+	}
+	for range n {
+		if err := s.world.Enqueue(queue, 1, takes); err != nil {
+			return "", err
+		}
+		s.world.Advance(every)
+	}
+	return "", nil
 }
 
-// advance lets time pass and tells the events, of instances only unless it is
-// asked for others.
+// clock sets the clock of a process's host.
+func (s *script) clock(d *datadriven.TestData) (string, error) {
+	off := time.Duration(0)
+	seat, err := s.process(d, map[string]any{"off": &off})
+	if err == nil {
+		s.world.SetClock(seat, off)
+	}
+	return "", err
+}
+
+// usual are the events that are told unless a step asks for others.
+const usual = `(instance|observation|autoscaler|task|resource|fleet)\..*|queue\.(created|closed|opened)`
+
+// advance lets time pass and tells the events.
 func (s *script) advance(d *datadriven.TestData) (string, error) {
-	passes, kinds := time.Minute, `instance\..*|observation\..*|autoscaler\..*|queue\.created`
+	passes, kinds := time.Minute, usual
 	if err := args(d, map[string]any{"by": &passes, "events": &kinds}); err != nil {
 		return "", err
 	}
@@ -95,69 +115,6 @@ func (s *script) calls(d *datadriven.TestData) (string, error) {
 	return action + ": 0 calls\n", nil
 }
 
-func (s *script) outage(d *datadriven.TestData) (string, error) {
-	server, over := "clearml", false
-	if err := args(d, map[string]any{"of": &server, "over": &over}); err != nil {
-		return "", err
-	}
-	return "", s.world.Outage(server, !over)
-}
-
-func (s *script) fault(d *datadriven.TestData) (string, error) {
-	var action, kind, code string
-	times, all := 1, false
-	if err := args(d, map[string]any{"action": &action, "kind": &kind, "code": &code, "times": &times, "clear": &all}); err != nil {
-		return "", err
-	}
-	if all {
-		s.world.Cloud().ClearFaults()
-		return "", nil
-	}
-	return "", s.world.Cloud().Inject(fakeec2.Fault{Action: action, Kind: fakeec2.FaultKind(kind), Code: code, Times: times})
-}
-
-// capacity bounds what EC2 has of a type in a zone.
-func (s *script) capacity(d *datadriven.TestData) (string, error) {
-	instanceType, zone, market, n := "g4dn.xlarge", "", "on-demand", 0
-	if err := args(d, map[string]any{"type": &instanceType, "zone": &zone, "market": &market, "n": &n}); err != nil {
-		return "", err
-	}
-	for _, z := range s.world.Cloud().Catalog().Zones {
-		if zone == "" || zone == z {
-			s.world.Cloud().SetCapacity(fakeec2.Offering{Type: instanceType, Zone: z, Market: fakeec2.Market(market)}, n)
-		}
-	}
-	return "", nil
-}
-
-func (s *script) deny(d *datadriven.TestData) (string, error) {
-	var actions []string
-	for _, a := range d.CmdArgs {
-		actions = append(actions, a.Key)
-	}
-	s.world.Cloud().SetDenied(actions...)
-	return "", nil
-}
-
-func (s *script) throttle(d *datadriven.TestData) (string, error) {
-	on := true
-	if err := args(d, map[string]any{"on": &on}); err != nil {
-		return "", err
-	}
-	s.world.Cloud().SetThrottle(on)
-	return "", nil
-}
-
-// interrupt takes a spot instance back, the first that runs.
-func (s *script) interrupt(*datadriven.TestData) (string, error) {
-	for _, i := range s.world.Cloud().Instances() {
-		if i.Market == fakeec2.Spot && i.State == fakeec2.Running {
-			return "", s.world.Cloud().InterruptSpot(i.ID, 0)
-		}
-	}
-	return "", fmt.Errorf("no spot instance runs")
-}
-
 func (s *script) crash(d *datadriven.TestData) (string, error) {
 	kind, after, before := "", 0, false
 	if err := args(d, map[string]any{"actor": &kind, "after": &after, "before": &before}); err != nil {
@@ -215,24 +172,4 @@ func (s *script) converge(d *datadriven.TestData) (string, error) {
 	}
 	s.world.EventsSince()
 	return fmt.Sprintf("all %d tasks are done, nothing runs\n", s.world.Finished()), nil
-}
-
-// zombie puts a worker on the list that has no instance: one that died.
-func (s *script) zombie(d *datadriven.TestData) (string, error) {
-	resource := "A"
-	if err := args(d, map[string]any{"resource": &resource}); err != nil {
-		return "", err
-	}
-	return "", s.world.ClearML().ReportStatus(fakeclearml.Report{
-		Worker: "ebb:" + resource + ":g4dn.xlarge:i-0ffffffffffffffff",
-	})
-}
-
-// vanish freezes the agent of one instance.
-func (s *script) vanish(d *datadriven.TestData) (string, error) {
-	resource := "A"
-	if err := args(d, map[string]any{"resource": &resource}); err != nil {
-		return "", err
-	}
-	return "", s.world.Vanish(resource)
 }
