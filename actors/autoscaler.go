@@ -34,6 +34,7 @@ type autoscaler struct {
 	channels  channels
 	guard     decide.Guard
 
+	created  map[messages.QueueName]bool // and not seen since
 	snapshot messages.ClearMLSnapshot
 	tick     messages.Tick
 	round    *round
@@ -84,7 +85,10 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.failed(ctx, sourceClearML, m.At, m.Failure)
 	case messages.QueuesCreated:
 		for _, name := range m.Queues {
-			a.record(ctx, messages.QueueCreated{Queue: name})
+			if !a.created[name] { // a server that goes on denying that it has them is told once
+				a.created[name] = true
+				a.record(ctx, messages.QueueCreated{Queue: name})
+			}
 		}
 	case messages.FleetObserved:
 		a.recovered(ctx, sourceEC2, m.At)
@@ -101,6 +105,8 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.judgeSuspect(ctx, m)
 	case messages.AskBarrier:
 		a.askBarrier(ctx, m)
+	case messages.TaskPutBack:
+		ctx.Send(a.observer, messages.HurryPolling{For: hurryPolls / 3})
 	case messages.BarrierDone:
 		a.barrierDone(ctx, m.Instance)
 	case messages.ProvisionerStarted:
@@ -124,15 +130,9 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	a.queues = make(map[messages.QueueName]*actor.PID)
 	a.resources = make(map[messages.ResourceName]*actor.PID)
 	a.born, a.fleet, a.channels = a.env.clock.Now(), newFleet(), newChannels()
+	a.created = make(map[messages.QueueName]bool)
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
-	text := a.cfg.Text
-	if text == nil {
-		text = func(r messages.Recorded) string { return r.Event.Kind() }
-	}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) }
-	a.recorder = a.env.spawn(ctx, "recorder", func() actor.Actor {
-		return &recorder{env: a.env, publisher: a.cfg.Publisher, text: text, rand: draws(1), outbox: a.outbox}
-	})
 	a.provisioner = a.env.spawn(ctx, "provisioner", func() actor.Actor {
 		return &provisioner{env: a.env, ec2: a.cfg.EC2, ledger: a.cfg.Ledger, fresh: a.cfg.AnswerFresh, rand: draws(2)}
 	})
@@ -199,6 +199,9 @@ func (a *autoscaler) clearmlObserved(ctx actor.Context, snapshot messages.ClearM
 	}
 	a.snapshot = snapshot
 	board := messages.NewBoard(snapshot.Queues)
+	for _, name := range board.Names() {
+		delete(a.created, name)
+	}
 	a.tend(ctx, board)
 	if a.stop == nil {
 		a.logPoll(snapshot)

@@ -40,7 +40,8 @@ type Config struct {
 	// tasks that two workers run.
 	RequeueLost    bool
 	WarnDuplicates bool
-	// Seed is for everything that is drawn: waits with jitter.
+	// Seed is for everything that is drawn: waits with jitter. It is part of ids
+	// too, so that of two processes has to be different.
 	Seed uint64
 	// Text puts an event into a sentence for the log.
 	Text func(messages.Recorded) string

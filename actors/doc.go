@@ -6,8 +6,8 @@
 //
 //	node                            one per process
 //	└─ owner                        one per configuration: holds its lease
+//	   ├─ recorder                  events → log and bus
 //	   └─ autoscaler                while the lease is held: runs the evaluations
-//	      ├─ recorder               events → log and bus
 //	      ├─ provisioner            all calls that change EC2
 //	      ├─ observer               polls of ClearML, and what is written to its queues
 //	      ├─ inventory              listings of EC2

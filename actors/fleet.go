@@ -136,12 +136,13 @@ func retirement(name messages.ResourceName, cfg Config) Resource {
 // judgeSuspect says whether an instance that looks dead may be ended. One that
 // was allowed stays so.
 func (a *autoscaler) judgeSuspect(ctx actor.Context, m messages.SuspectInstance) {
-	guard, allowed, alarmed := a.guard.Judge(a.env.clock.Now(), a.fleet.total(), m.Instance)
+	alive := a.fleet.total()
+	guard, allowed, alarmed := a.guard.Judge(a.env.clock.Now(), alive, m.Instance)
 	a.guard = guard
 	if alarmed {
-		a.env.log.Error().Int("suspects", guard.Suspects()).Int("alive", a.fleet.total()).
+		a.env.log.Error().Int("suspects", guard.Suspects()).Int("alive", alive).
 			Msg("many instances look dead at once; only a few of them are ended at a time, in case it is we who do not see")
-		a.record(ctx, messages.FleetGuarded{Suspects: guard.Suspects(), Alive: a.fleet.total(), Allowed: guard.Allowed(a.fleet.total())})
+		a.record(ctx, messages.FleetGuarded{Suspects: guard.Suspects(), Alive: alive, Allowed: guard.Allowed(alive)})
 	}
 	ctx.Send(a.resources[m.Resource], messages.SuspectJudged{Instance: m.Instance, Allowed: allowed})
 }

@@ -57,7 +57,8 @@ type instance struct {
 
 	stage    stage
 	sight    messages.InstanceSighted
-	polled   time.Time // when a poll first looked for its worker, in this life
+	polled   time.Time // when a poll first looked for its worker, in this life; steady
+	seen     time.Time // when it was last sighted; steady
 	deadline alarm
 	lifetime alarm
 	noticed  messages.NoticeKind // the last announcement that was recorded
@@ -104,7 +105,7 @@ func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 		}
 	case messages.BarrierRaised:
 		if i.stage == stageCornered {
-			i.leaving.barred = i.env.clock.Now()
+			i.leaving.barred = i.env.steady()
 			i.check(ctx)
 		}
 	case messages.BarrierRefused:
@@ -128,8 +129,9 @@ func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 func (i *instance) sighted(ctx actor.Context, m messages.InstanceSighted) {
 	before := i.sight
 	i.sight = m
+	i.seen = i.env.steady()
 	if i.polled.IsZero() && m.Polled {
-		i.polled = i.env.clock.Now()
+		i.polled = i.seen
 	}
 	i.announce(ctx, before)
 	if i.maxLifetime > 0 && !i.lifetime.pending() {
@@ -197,7 +199,7 @@ func (i *instance) settle(ctx actor.Context) {
 	case messages.PhaseBooting:
 		// One that was found long after its launch may have a worker that the first
 		// polls only happen not to show.
-		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled.Add(foundPatience).Sub(now))
+		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled.Add(foundPatience).Sub(i.env.steady()))
 	case messages.PhaseIdle:
 		next, wait = stageIdle, i.sight.IdleSince.Add(i.maxIdle).Sub(now)
 	case messages.PhaseVanished:

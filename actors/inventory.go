@@ -25,7 +25,8 @@ type inventory struct {
 	ec2 EC2
 
 	begun   time.Time // of the listing under way or the last one
-	good    int       // listings of this life that were complete
+	good    int       // listings of this life that were complete, and far enough apart
+	last    time.Time // when the last of those began
 	listing bool
 	again   bool
 	hurry   time.Time // until when the short interval holds
@@ -93,7 +94,9 @@ func (i *inventory) listed(ctx actor.Context, m listed) {
 	if m.err != nil {
 		ctx.Send(ctx.Parent(), messages.FleetFailed{At: i.env.clock.Now(), Failure: *messages.FailureOf(m.err)})
 	} else {
-		i.good++
+		if i.good == 0 || m.begun.Sub(i.last).Abs() >= listedTwice {
+			i.good, i.last = i.good+1, m.begun
+		}
 		ctx.Send(ctx.Parent(), messages.FleetObserved{At: m.begun, Instances: m.instances})
 	}
 	if i.again && m.err == nil {

@@ -23,6 +23,8 @@ type env struct {
 	dispatcher actor.Dispatcher
 	middleware []actor.ReceiverMiddleware
 	log        zerolog.Logger
+	// nonce is drawn, and differs from that of every other process.
+	nonce uint64
 	// lives numbers the incarnations of actors, so that ids made by one are
 	// never made again by its successor.
 	lives *atomic.Uint64
@@ -30,9 +32,14 @@ type env struct {
 	tenure *tenure
 }
 
-// life returns a text that no other incarnation of any actor ever gets.
+// steady is a time that only passes, for judging how long something has been so:
+// the other clock may be set in between. It means nothing to anybody else.
+func (e *env) steady() time.Time { return time.Time{}.Add(e.clock.Elapsed()) }
+
+// life returns a text that no other incarnation of any actor ever gets, in this
+// process or another.
 func (e *env) life() string {
-	return fmt.Sprintf("%x.%x", e.clock.Now().UnixNano(), e.lives.Add(1))
+	return fmt.Sprintf("%x.%x.%x", e.clock.Now().UnixNano(), e.nonce, e.lives.Add(1))
 }
 
 // spawn starts a child under a name that no earlier incarnation had: a name

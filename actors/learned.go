@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -61,6 +62,9 @@ func (r *resource) loaded(ctx actor.Context, m learnedLoaded) {
 		r.env.log.Warn().Err(m.err).Str("resource", string(r.spec.Name)).
 			Msg("what was learned of EC2's refusals and of boots is not readable; it is learned again")
 	}
+	// What a person had to change may have been changed: a start or a new
+	// configuration is how we are told.
+	r.learned.Memory.Blocks = slices.DeleteFunc(r.learned.Memory.Blocks, func(b decide.Block) bool { return decide.Stops(b.Class) })
 	ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 }
 
@@ -145,6 +149,7 @@ func (r *resource) granted(ctx actor.Context, offering messages.Offering) {
 	if stopped {
 		r.record(ctx, messages.ResourceReleased{Resource: r.spec.Name})
 	}
+	ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name}) // more may be asked for than a probe
 }
 
 // refused takes note of a refusal, and answers when it is asked again.
@@ -169,8 +174,16 @@ func (r *resource) refused(ctx actor.Context, offering messages.Offering, failur
 func (r *resource) booted(ctx actor.Context, m *member, row *messages.WorkerState) {
 	kind := m.instance.Offering.InstanceType
 	held := r.learned.Breaker.Open(kind, r.spec.Image)
+	before := r.bootWithin()
 	if took := row.Registered.Sub(m.instance.LaunchedAt); !row.Registered.IsZero() && took > 0 {
 		r.learned.Boots = r.learned.Boots.Observed(took)
+	}
+	if r.bootWithin() != before {
+		for _, id := range r.order { // those that boot now are to know
+			if other := r.members[id]; other.phase == messages.PhaseBooting && other != m {
+				r.sight(ctx, other)
+			}
+		}
 	}
 	r.learned.Breaker = r.learned.Breaker.Booted(r.env.clock.Now(), kind, r.spec.Image)
 	r.save(ctx)

@@ -153,10 +153,10 @@ func (i *instance) stillFinishing(ctx actor.Context) {
 // unanswered goes on without the supervisor. While no poll shows what it was
 // told, it cannot be known to have heard.
 func (i *instance) unanswered(ctx actor.Context) {
-	now := i.env.clock.Now()
-	heard := !i.line.shown.IsZero() && now.Sub(i.line.shown).Abs() >= ackPatience
-	unwritable := now.Sub(i.line.told.At).Abs() >= unwritablePatience
-	if polled := now.Sub(i.sight.At).Abs() <= ackPatience; !polled || !(heard || unwritable) {
+	now := i.env.steady()
+	heard := !i.line.shown.IsZero() && now.Sub(i.line.shown) >= ackPatience
+	unwritable := now.Sub(i.line.since) >= unwritablePatience
+	if polled := now.Sub(i.seen) <= ackPatience; !polled || (!heard && !unwritable) {
 		i.arm(ctx, ackPatience/2)
 		return
 	}
@@ -223,11 +223,11 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 func (i *instance) free(ctx actor.Context) {
 	l := &i.leaving
 	switch {
-	case !l.barred.IsZero() && i.env.clock.Now().Sub(l.barred).Abs() < barrierTrust:
+	case !l.barred.IsZero() && i.env.steady().Sub(l.barred) < barrierTrust:
 		i.terminate(ctx, messages.DrainBarrier)
 	case !l.barred.IsZero():
 		i.keepDeaf(ctx)
-	case l.doomed && i.sight.Instance.Home != "" && !l.deaf && i.env.clock.Now().Sub(i.polled).Abs() < unwritablePatience:
+	case l.doomed && i.sight.Instance.Home != "" && !l.deaf && i.env.steady().Sub(i.polled) < unwritablePatience:
 		i.stage = stageDoomed // there is a supervisor, which we cannot reach now
 		i.arm(ctx, checkAgain)
 	case l.doomed && i.sight.Phase == messages.PhaseBooting:
@@ -249,7 +249,7 @@ func (i *instance) keepDeaf(ctx actor.Context) {
 	i.leaving.deaf = true
 	i.retain(ctx, messages.Reason{
 		Code: messages.ReasonUnconfirmed, Limit: int64(deafAgain.Seconds()),
-		Detail: fmt.Sprintf("its supervisor does not answer and its queues cannot be closed now; tried again in %s", deafAgain),
+		Detail: fmt.Sprintf("nobody there says that it has no work, and its queues could not be closed; tried again in %s", deafAgain),
 	})
 	if i.stage == stageIdle {
 		i.arm(ctx, deafAgain)

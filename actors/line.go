@@ -17,7 +17,9 @@ const hurryPolls = 30 * time.Second
 // crash, or an earlier owner that wrote late.
 type line struct {
 	told messages.Drain // zero when there is nothing to tell
-	// shown is when a poll first showed it; zero before.
+	// since is when it was told, shown when a poll first showed it; zero before.
+	// Both are steady.
+	since time.Time
 	shown time.Time
 	// last is the last epoch that was told in this life.
 	last uint64
@@ -31,7 +33,7 @@ func (i *instance) supervised() bool { return i.sight.HomeID != "" }
 func (i *instance) tell(ctx actor.Context, run bool) {
 	now, said := i.env.clock.Now(), i.sight.Channel
 	epoch := max(uint64(max(0, now.UnixMilli())), i.line.last+1, said.Drain.Epoch+1, said.Ack.Epoch+1)
-	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}, last: epoch}
+	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}, since: i.env.steady(), last: epoch}
 	i.write(ctx)
 }
 
@@ -74,7 +76,7 @@ func (i *instance) keepTelling(ctx actor.Context) {
 	case said.Drain.Epoch != told.Epoch:
 		i.write(ctx)
 	case i.line.shown.IsZero():
-		i.line.shown = i.env.clock.Now()
+		i.line.shown = i.env.steady()
 	}
 }
 

@@ -30,7 +30,8 @@ type member struct {
 	condemned bool
 	late      bool // its end showed before the answer to its termination came
 	absence   decide.Absence
-	keptAt    time.Time // when a drain that was to let it finish was called off
+	joined    time.Duration // by the clock that only passes
+	keptAt    time.Time     // when a drain that was to let it finish was called off
 	channel   messages.Channel
 	homeID    string
 }
@@ -49,6 +50,15 @@ func (m *member) mute(now time.Time) bool {
 	return said.Run && m.channel.Ack.Epoch < said.Epoch && now.Sub(said.At) > ackPatience
 }
 
+// runs is the task that its worker was running when last seen; one that was
+// ended in order had none.
+func (m *member) runs() messages.TaskID {
+	if m.phase != messages.PhaseBusy || m.condemned {
+		return ""
+	}
+	return m.row.Task
+}
+
 // recallable says whether a drain for being idle may still be taken back.
 func (m *member) recallable() bool {
 	return m.draining && !m.condemned && !m.doomed && !m.foretold && !m.order.Force && !m.order.Finish && m.homeID != "" &&
@@ -64,7 +74,7 @@ func (r *resource) join(ctx actor.Context, found messages.Instance) {
 	}
 	id := found.ID
 	r.members[id] = &member{
-		instance: found, phase: messages.PhaseBooting, sightedAt: r.env.clock.Now(),
+		instance: found, phase: messages.PhaseBooting, sightedAt: r.env.clock.Now(), joined: r.env.clock.Elapsed(),
 		pid: r.env.spawn(ctx, string(id), func() actor.Actor {
 			return &instance{
 				env: r.env, id: id, maxIdle: r.spec.MaxIdle, maxLifetime: r.spec.MaxLifetime,
@@ -91,7 +101,7 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 		reasons = []messages.Reason{{Code: messages.ReasonEnded, Detail: state.StateReason}}
 	}
 	r.record(ctx, messages.InstanceGone{
-		Instance: id, Resource: r.spec.Name, Offering: m.instance.Offering, Task: m.row.Task, Reasons: reasons,
+		Instance: id, Resource: r.spec.Name, Offering: m.instance.Offering, Task: m.runs(), Reasons: reasons,
 		UpSeconds: max(0, r.env.clock.Now().Sub(m.instance.LaunchedAt).Seconds()),
 	})
 	r.wipe(ctx, m)
@@ -162,13 +172,20 @@ func (r *resource) compareAbsent(ctx actor.Context, listing messages.FleetListed
 		}
 		m := r.members[id]
 		var gone bool
-		if m.absence, gone = m.absence.Absent(listing.At, m.instance.LaunchedAt); gone {
+		if m.absence, gone = m.absence.Absent(r.env.steady(), r.steadyLaunch(m)); gone {
 			r.leave(ctx, id, messages.Instance{StateReason: "not in EC2's listings any more"})
 			continue
 		}
 		unsettled = true
 	}
 	return unsettled
+}
+
+// steadyLaunch is the latest that a member may have been launched, on that clock:
+// as long ago as EC2 says, and as this life knows it.
+func (r *resource) steadyLaunch(m *member) time.Time {
+	age := min(r.env.clock.Now().Sub(m.instance.LaunchedAt), r.env.clock.Elapsed()-m.joined)
+	return r.env.steady().Add(-max(0, age))
 }
 
 // awaited says whether an instance belongs to a launch that has not settled:
@@ -310,6 +327,9 @@ func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messag
 	ctx.Send(m.pid, order)
 }
 
+// endSoon is how long the end of an instance is looked for once EC2 announced it.
+const endSoon = 3 * time.Minute
+
 // finishAgain is how long an instance that could not be told to finish is left
 // alone.
 const finishAgain = 10 * time.Minute
@@ -355,6 +375,7 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 		}}})
 	case messages.InstanceForetold:
 		m.foretold = true
+		ctx.Send(r.inventory, messages.HurryListing{For: endSoon})
 		r.drain(ctx, id, messages.DrainInstance{Finish: true, Reasons: []messages.Reason{{
 			Code: messages.ReasonInterrupted, Detail: "EC2 has announced to take it back",
 		}}})

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,7 @@ type Seams struct {
 func StartNode(seams Seams, configs []Config) *Node {
 	memory := &nodeMemory{
 		estates: make(map[messages.AutoscalerName]*estate, len(configs)), done: make(map[messages.AutoscalerName]bool),
+		renewed: make(map[messages.AutoscalerName]reconfigure),
 	}
 	node := &Node{
 		memory: memory,
@@ -65,7 +67,7 @@ func (n *Node) Stop(modes map[messages.AutoscalerName]messages.OnShutdown, patie
 // not known here is left out, and one that is not named keeps what it has.
 func (n *Node) Reconfigure(configs []Config) {
 	for _, cfg := range configs {
-		n.system.Root.Send(n.root, reconfigure{cfg: cfg})
+		n.system.Root.Send(n.root, n.memory.renew(cfg))
 	}
 }
 
@@ -84,8 +86,11 @@ type stopAll struct {
 	patience time.Duration
 }
 
-// reconfigure is [Node.Reconfigure] inside.
-type reconfigure struct{ cfg Config }
+// reconfigure is [Node.Reconfigure] inside. The version grows with each.
+type reconfigure struct {
+	cfg     Config
+	version uint64
+}
 
 // autoscalerBegan is sent by an owner, and to it by its autoscaler, whenever it
 // begins: one that failed while it was stopping has to be told again.
@@ -105,6 +110,26 @@ type nodeMemory struct {
 	estates map[messages.AutoscalerName]*estate
 	stop    atomic.Pointer[stopAll] // set once told
 	done    map[messages.AutoscalerName]bool
+
+	mu      sync.Mutex
+	renewed map[messages.AutoscalerName]reconfigure // what was told last
+}
+
+// renew remembers a configuration as the last one of its autoscaler.
+func (m *nodeMemory) renew(cfg Config) reconfigure {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	order := reconfigure{cfg: cfg.filled(), version: m.renewed[cfg.Name].version + 1}
+	m.renewed[cfg.Name] = order
+	return order
+}
+
+// last is the configuration that was told last, if any was.
+func (m *nodeMemory) last(name messages.AutoscalerName) (order reconfigure, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	order, ok = m.renewed[name]
+	return order, ok
 }
 
 // Receive implements actor.Actor.
@@ -117,12 +142,14 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 			n.stopOne(ctx, cfg.Name)
 		}
 	case autoscalerBegan:
+		if order, ok := n.last(m.name); ok {
+			ctx.Send(n.pids[m.name], order)
+		}
 		if n.stop.Load() != nil {
 			n.stopOne(ctx, m.name)
 		}
 	case reconfigure:
 		if pid := n.pids[m.cfg.Name]; pid != nil {
-			m.cfg = m.cfg.filled()
 			ctx.Send(pid, m)
 		}
 	case messages.AutoscalerEnded:
@@ -149,7 +176,7 @@ func (n *nodeActor) begin(ctx actor.Context) {
 			n.estates[cfg.Name] = &estate{cfg: cfg.filled(), closed: make(closedQueues)}
 		}
 		own := *n.base
-		own.name = cfg.Name
+		own.name, own.nonce = cfg.Name, cfg.Seed
 		own.log = n.base.log.With().Str("autoscaler", string(cfg.Name)).Logger()
 		n.pids[cfg.Name] = own.spawn(ctx, "owner-"+string(cfg.Name), func() actor.Actor {
 			return &owner{env: &own, estate: n.estates[cfg.Name]}

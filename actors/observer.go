@@ -41,8 +41,9 @@ type observer struct {
 
 	begun   time.Time // of the poll under way or the last one
 	polling bool
-	offset  time.Duration
-	hurry   time.Time // until when the short interval holds
+	server  time.Time     // the ClearML server's clock at the last good poll
+	heard   time.Duration // when that was, by the clock that only passes
+	hurry   time.Time     // until when the short interval holds
 	poll    alarm
 	extra   []messages.QueueName // watched besides the configured ones
 	// plausible is when the last poll began that showed any queue.
@@ -233,7 +234,7 @@ func (o *observer) polled(ctx actor.Context, m polled) {
 		o.poll.set(o.env, ctx, "poll", time.Duration((0.5+0.5*o.rand.Float64())*float64(min(o.interval, pollRetryMax))))
 		return
 	}
-	o.offset = m.snapshot.ServerNow.Sub(now)
+	o.server, o.heard = m.snapshot.ServerNow, o.env.clock.Elapsed()
 	ctx.Send(ctx.Parent(), messages.ClearMLObserved{Snapshot: m.snapshot})
 	missing := slices.DeleteFunc(slices.Clone(m.snapshot.Missing), func(name messages.QueueName) bool {
 		return !slices.Contains(o.query.Queues, name)
@@ -303,5 +304,10 @@ func (o *observer) answer(ctx actor.Context, m activityRead) {
 	}
 }
 
-// serverNow is the ClearML server's clock by the last good poll.
-func (o *observer) serverNow() time.Time { return o.env.clock.Now().Add(o.offset) }
+// serverNow is the ClearML server's clock by the last good poll; ours before it.
+func (o *observer) serverNow() time.Time {
+	if o.server.IsZero() {
+		return o.env.clock.Now()
+	}
+	return o.server.Add(o.env.clock.Elapsed() - o.heard)
+}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,6 +25,7 @@ type owner struct {
 	env *env
 	*estate
 
+	recorder *actor.PID // publishes also what a former autoscaler left behind
 	child    *actor.PID // the autoscaler; nil while standing by
 	tenure   *tenure    // of the child
 	ending   bool       // the child was stopped and is not gone yet
@@ -38,11 +40,12 @@ type owner struct {
 // estate is what outlives the owner's own failures: its configuration, the lease
 // that it holds, and events that are not on the bus yet.
 type estate struct {
-	cfg    Config
-	outbox outbox
-	lease  messages.Lease
-	held   bool
-	calls  uint64 // counts them, so that an answer is known for its question
+	cfg     Config
+	version uint64 // of the configuration
+	outbox  outbox
+	lease   messages.Lease
+	held    bool
+	calls   uint64 // counts them, so that an answer is known for its question
 	// closed are the queues that an autoscaler of this process closed and that may
 	// not be open again.
 	closed closedQueues
@@ -71,8 +74,7 @@ type released struct{}
 func (o *owner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		ctx.Send(ctx.Parent(), autoscalerBegan{name: o.cfg.Name})
-		o.ask(ctx)
+		o.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		o.next.cancel()
 		o.deadline.cancel()
@@ -92,6 +94,12 @@ func (o *owner) Receive(ctx actor.Context) {
 		if o.stop != nil && o.child != nil {
 			ctx.Request(o.child, o.stop.message)
 		}
+	case messages.RecordsFlushed:
+		if m.Lost > 0 {
+			o.env.log.Error().Int("lost", m.Lost).Msg("events that could not be published are lost")
+		}
+		o.next.cancel()
+		o.afterwards(ctx)
 	case reconfigure:
 		o.reconfigure(ctx, m)
 	case released:
@@ -102,6 +110,8 @@ func (o *owner) Receive(ctx actor.Context) {
 		switch {
 		case m.name == "next" && o.next.heeds(m):
 			o.ask(ctx)
+		case m.name == "flushed" && o.next.heeds(m):
+			o.afterwards(ctx)
 		case m.name == "deadline" && o.deadline.heeds(m):
 			o.env.log.Error().Msg("the lease could not be renewed in time; nothing is done until it is held again")
 			o.lost(ctx)
@@ -109,6 +119,20 @@ func (o *owner) Receive(ctx actor.Context) {
 	default:
 		o.env.unhandled(ctx)
 	}
+}
+
+// begin starts the recorder and asks for the lease.
+func (o *owner) begin(ctx actor.Context) {
+	text := o.cfg.Text
+	if text == nil {
+		text = func(r messages.Recorded) string { return r.Event.Kind() }
+	}
+	publisher, seed := o.cfg.Publisher, o.cfg.Seed
+	o.recorder = o.env.spawn(ctx, "recorder", func() actor.Actor {
+		return &recorder{env: o.env, publisher: publisher, text: text, rand: rand.New(rand.NewPCG(seed, 1)), outbox: &o.outbox}
+	})
+	ctx.Send(ctx.Parent(), autoscalerBegan{name: o.cfg.Name})
+	o.ask(ctx)
 }
 
 // ask acquires or renews, whichever is due.
@@ -167,7 +191,7 @@ func (o *owner) act(ctx actor.Context) {
 	o.child = o.env.spawn(ctx, "autoscaler-"+string(cfg.Name), func() actor.Actor {
 		told := changes
 		changes = nil // a later life has nothing new to tell
-		return &autoscaler{env: &own, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox, closed: &o.closed}
+		return &autoscaler{env: &own, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox, closed: &o.closed, recorder: o.recorder}
 	})
 	ctx.Watch(o.child)
 }
@@ -241,8 +265,11 @@ func (o *owner) afterwards(ctx actor.Context) {
 		o.next.set(o.env, ctx, "next", standbyAgain)
 		return
 	}
-	if o.done == nil {
+	if o.done == nil { // no autoscaler of this process has seen to the last events
 		o.done = &messages.AutoscalerEnded{Autoscaler: o.cfg.Name}
+		ctx.Request(o.recorder, messages.FlushRecords{Patience: flushPatience})
+		o.next.set(o.env, ctx, "flushed", flushPatience+recorderPatience)
+		return
 	}
 	if !o.held {
 		ctx.Send(o.stop.asker, *o.done)
@@ -279,11 +306,11 @@ func (o *owner) beginStop(ctx actor.Context, m messages.StopAutoscaler) {
 // by a crash, and begins anew with it under the same lease: what a restart finds
 // again is found again, so nothing has to be changed while it works.
 func (o *owner) reconfigure(ctx actor.Context, m reconfigure) {
-	if m.cfg.Name != o.cfg.Name || o.stop != nil {
+	if m.version <= o.version || o.stop != nil {
 		return
 	}
 	o.changes = append(o.changes, o.cfg.changes(m.cfg)...)
-	o.cfg = m.cfg
+	o.cfg, o.version = m.cfg, m.version
 	if o.child != nil && !o.ending {
 		o.ending = true
 		ctx.Stop(o.child)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -142,7 +143,7 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 		}
 		p.report(ctx, m.Resource)
 	case messages.TerminateInstance:
-		p.endings.add(m.Instance, ending{asker: ctx.Sender(), at: p.env.clock.Now(), certain: m.Certain})
+		p.endings.add(m.Instance, ending{asker: ctx.Sender(), at: p.env.steady(), certain: m.Certain})
 		if !p.endings.calling && !p.endings.flush.pending() {
 			p.endings.flush.set(p.env, ctx, "terminate", terminateWindow)
 		}
@@ -256,19 +257,20 @@ func (p *provisioner) report(ctx actor.Context, resource messages.ResourceName) 
 	report := messages.LaunchesReported{}
 	for _, op := range p.launches {
 		if op.intent.Resource == resource && op.stage != opSettling {
-			report.Pending = append(report.Pending, op.intent)
+			report.Pending = append(report.Pending, messages.LaunchRecord{
+				Launch: op.record.Launch, Token: op.record.Token, Intent: op.intent,
+			})
 		}
 	}
-	slices.SortFunc(report.Pending, func(a, b messages.LaunchIntent) int { return a.At.Compare(b.At) })
+	slices.SortFunc(report.Pending, func(a, b messages.LaunchRecord) int {
+		return cmp.Or(a.Intent.At.Compare(b.Intent.At), cmp.Compare(a.Intent.Request, b.Intent.Request))
+	})
 	for _, record := range p.recent {
 		if record.Intent.Resource == resource {
 			report.Recent = append(report.Recent, record)
 		}
 	}
 	ctx.Send(p.owners[resource], report)
-	for _, intent := range report.Pending {
-		p.tellIntended(ctx, p.launches[intent.Request])
-	}
 }
 
 // remember keeps a settled launch for as long as listings may not show it.

@@ -33,6 +33,7 @@ type rescuer struct {
 	fates      decide.Fates
 	gone       int // instances that are known to be terminated
 	snapshot   messages.ClearMLSnapshot
+	heard      time.Duration // when it came, by the clock that only passes
 	next       alarm
 	soon       bool // the next sweep is set for soon
 	sweeping   bool
@@ -113,7 +114,7 @@ func (r *rescuer) lossesLoaded(m lossesLoaded) {
 func (r *rescuer) on(ctx actor.Context, message messages.RescuerMessage) {
 	switch m := message.(type) {
 	case messages.QueuesObserved:
-		r.snapshot = m.Snapshot
+		r.snapshot, r.heard = m.Snapshot, r.env.clock.Elapsed()
 		if r.cfg.WarnDuplicates {
 			r.warn(ctx)
 		}
@@ -172,7 +173,7 @@ func (r *rescuer) swept(ctx actor.Context, m swept) {
 	losses, rescues, lost := r.losses.Judge(
 		decide.RescuePolicy{Requeue: r.cfg.RequeueLost, Prefix: r.cfg.WorkersPrefix, MaxAge: r.cfg.snapshotMaxAge()},
 		decide.Sweep{
-			Now: now, ServerNow: r.snapshot.ServerNow.Add(now.Sub(r.snapshot.At)), Tasks: m.tasks, Snapshot: r.snapshot, Fates: r.fates,
+			Now: now, ServerNow: r.snapshot.ServerNow.Add(r.env.clock.Elapsed() - r.heard), Tasks: m.tasks, Snapshot: r.snapshot, Fates: r.fates,
 		},
 	)
 	r.losses = losses
@@ -203,6 +204,7 @@ func (r *rescuer) requeued(ctx actor.Context, m requeued) {
 		r.losses = r.losses.Failed(m.rescue.Request.Task)
 	default:
 		r.record(ctx, m.rescue.Event)
+		ctx.Send(ctx.Parent(), messages.TaskPutBack{})
 	}
 }
 

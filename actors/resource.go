@@ -277,9 +277,14 @@ func (r *resource) askAgain(ctx actor.Context) {
 }
 
 func (r *resource) launchesReported(ctx actor.Context, m messages.LaunchesReported) {
-	for _, intent := range m.Pending {
-		if r.launching[intent.Request] == nil {
-			r.launching[intent.Request] = &inFlight{intent: intent}
+	for _, pending := range m.Pending {
+		flight := r.launching[pending.Intent.Request]
+		if flight == nil {
+			flight = &inFlight{intent: pending.Intent}
+			r.launching[pending.Intent.Request] = flight
+		}
+		if pending.Launch != "" {
+			flight.launch, flight.waits = pending.Launch, false
 		}
 	}
 	first := !r.reported
@@ -364,7 +369,7 @@ func (r *resource) settle(ctx actor.Context) {
 	}
 	left := 0
 	for _, m := range r.members {
-		if m.draining && !m.condemned {
+		if m.draining && !m.condemned && !m.order.Finish { // one that finishes its task does so without us
 			return
 		}
 		if !m.condemned {

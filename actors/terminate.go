@@ -23,8 +23,8 @@ type endings struct {
 // ending is who asked, and when.
 type ending struct {
 	asker   *actor.PID
-	at      time.Time
-	certain bool // what was known then cannot grow old
+	at      time.Time // steady
+	certain bool      // what was known then cannot grow old
 }
 
 func newEndings() endings {
@@ -73,7 +73,7 @@ func (p *provisioner) terminateNext(ctx actor.Context) {
 // forgetStale answers those that have waited for too long: what they knew of
 // their worker was true when they asked, and they have to look again.
 func (p *provisioner) forgetStale(ctx actor.Context) {
-	fresh := p.env.clock.Now().Add(-p.fresh)
+	fresh := p.env.steady().Add(-p.fresh)
 	for _, id := range slices.Clone(p.endings.order) {
 		if asked := p.endings.askers[id]; !asked.certain && asked.at.Before(fresh) {
 			p.endings.order = slices.DeleteFunc(p.endings.order, func(other messages.InstanceID) bool { return other == id })

@@ -82,6 +82,10 @@ type AskBarrier struct {
 // stays after all.
 type BarrierDone struct{ Instance InstanceID }
 
+// TaskPutBack is sent by the rescuer when a task is in its queue again: a poll
+// is wanted soon.
+type TaskPutBack struct{}
+
 // StopAutoscaler is sent once by the node, which waits for
 // [AutoscalerEnded].
 type StopAutoscaler struct {
@@ -169,5 +173,6 @@ func (StopAutoscaler) autoscalerMessage()     {}
 func (SuspectInstance) autoscalerMessage()    {}
 func (AskBarrier) autoscalerMessage()         {}
 func (BarrierDone) autoscalerMessage()        {}
+func (TaskPutBack) autoscalerMessage()        {}
 func (ResourceSettled) autoscalerMessage()    {}
 func (ProvisionerStarted) autoscalerMessage() {}

@@ -79,8 +79,9 @@ type LaunchSettled struct {
 
 // LaunchesReported answers [ReportLaunches], by the provisioner.
 type LaunchesReported struct {
-	// Pending are launches whose end is not known.
-	Pending []LaunchIntent
+	// Pending are launches whose end is not known; one without a launch id has not
+	// been written yet.
+	Pending []LaunchRecord
 	// Recent are launches that ended lately: their instances may not be in
 	// listings yet.
 	Recent []LaunchRecord

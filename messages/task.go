@@ -19,6 +19,9 @@ type TaskState struct {
 	Status TaskStatus
 	// StatusReason is what the server or a person gave for the last change.
 	StatusReason string
+	// Stopping says that somebody asked to stop it and that its worker has not
+	// done so yet.
+	Stopping bool
 	// QueueID is the queue that it was last enqueued in, by ClearML's id; empty
 	// when it never was.
 	QueueID string

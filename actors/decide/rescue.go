@@ -90,6 +90,8 @@ type Rescue struct {
 //   - A task that is queued, silent for a minute, and in no entry of its watched
 //     queue, at two polls at least 30 s apart: a worker took it and died before
 //     it started it.
+//   - A task in progress from a watched queue that no worker has ever reported,
+//     silent for ten minutes, twice as above.
 //   - A task in progress whose last worker is ours, and its instance is gone: a
 //     listing showed it terminated; or two listings at least 30 s apart do not
 //     show it, and the task has been silent for ten minutes.
@@ -195,6 +197,8 @@ func (s *search) look(task messages.TaskState, before Loss) (Loss, finding) {
 	case !s.polled || s.running[task.ID]:
 	case task.Status == messages.TaskQueued:
 		return s.unstarted(task, before, loss)
+	case task.Status == messages.TaskInProgress && task.LastWorker == "":
+		return s.unreported(task, before, loss)
 	case task.Status == messages.TaskInProgress && s.listed:
 		return s.orphaned(task, before, loss)
 	}
@@ -214,6 +218,24 @@ func (s *search) unstarted(task messages.TaskState, before, loss Loss) (Loss, fi
 	return loss, finding{reason: messages.Reason{
 		Code: messages.ReasonNeverStarted, Subject: string(task.ID),
 		Detail: fmt.Sprintf("a worker took it from queue %s and never started it", queue),
+	}}
+}
+
+// unreported looks at a task in progress that nobody says to run: whoever took it
+// says so right after it began, so that one has died in between.
+func (s *search) unreported(task messages.TaskState, before, loss Loss) (Loss, finding) {
+	queue, watched := s.queues[task.QueueID]
+	silent := ageOf(task.LastUpdate, s.sweep.ServerNow)
+	if !watched || silent < silentAge {
+		return loss, finding{}
+	}
+	loss.Unstarted = first(before.Unstarted, s.sweep.Snapshot.At)
+	if s.sweep.Snapshot.At.Sub(loss.Unstarted) < lossTwice {
+		return loss, finding{}
+	}
+	return loss, finding{reason: messages.Reason{
+		Code: messages.ReasonNeverStarted, Subject: string(task.ID),
+		Detail: fmt.Sprintf("it was taken from queue %s, and no worker has reported it for %s", queue, silent.Round(time.Minute)),
 	}}
 }
 
@@ -284,6 +306,8 @@ func (s *search) act(task messages.TaskState, loss Loss, found finding, rescues 
 func (s *search) whyLeft(task messages.TaskState, loss Loss) messages.Reason {
 	reason := messages.Reason{Code: messages.ReasonPolicy}
 	switch {
+	case task.Stopping:
+		reason.Detail = "somebody had asked to stop it"
 	case !s.policy.Requeue:
 		reason.Detail = "requeue_lost_tasks is off"
 	case loss.Times >= RescueMost:

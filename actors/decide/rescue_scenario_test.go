@@ -93,7 +93,7 @@ func (s *rescueScenario) task(t *testing.T, d *datadriven.TestData) string {
 	}
 	task := messages.TaskState{
 		ID: messages.TaskID(id), Status: messages.TaskStatus(status), LastWorker: messages.WorkerID(worker),
-		LastUpdate: s.now.Add(-silent),
+		LastUpdate: s.now.Add(-silent), Stopping: d.HasArg("stopping"),
 	}
 	if queue != "" {
 		task.QueueID = queue + "-id"

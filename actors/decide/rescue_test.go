@@ -241,7 +241,10 @@ func TestRescueProperties(t *testing.T) {
 				if running[task.ID] || (task.Status == messages.TaskQueued && waiting[task.ID]) {
 					t.Errorf("puts back %+v, which runs or waits", task)
 				}
-				if worker, _ := messages.ParseWorkerID(task.LastWorker); task.Status == messages.TaskInProgress {
+				if silent := sweep.ServerNow.Sub(task.LastUpdate); task.Status == messages.TaskInProgress && task.LastWorker == "" && silent < 10*time.Minute {
+					t.Errorf("puts back %+v, which nobody reported yet and which is silent for %s only", task, silent)
+				}
+				if worker, _ := messages.ParseWorkerID(task.LastWorker); task.Status == messages.TaskInProgress && task.LastWorker != "" {
 					if fate := fates.Of[worker.Instance].Fate; fate == decide.FateAlive || fate == decide.FateEnding || worker.Prefix != "ebb" {
 						t.Errorf("puts back %+v, whose instance is %q", task, fate)
 					}

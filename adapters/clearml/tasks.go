@@ -27,7 +27,10 @@ type stateRow struct {
 	Name         string `json:"name"`
 	Status       string `json:"status"`
 	StatusReason string `json:"status_reason"`
-	Execution    struct {
+	// Message is "stopping" from when somebody asked to stop the task until its
+	// worker has.
+	Message   string `json:"status_message"`
+	Execution struct {
 		Queue string `json:"queue"`
 	} `json:"execution"`
 	LastWorker string `json:"last_worker"`
@@ -37,7 +40,7 @@ type stateRow struct {
 
 // stateFields are what makes a stateRow.
 func stateFields() []string {
-	return []string{"id", "name", "status", "status_reason", "execution.queue", "last_worker", "last_update", "status_changed"}
+	return []string{"id", "name", "status", "status_reason", "status_message", "execution.queue", "last_worker", "last_update", "status_changed"}
 }
 
 func (d statesData) check() error {
@@ -55,7 +58,8 @@ func (d statesData) check() error {
 func (r *stateRow) state() messages.TaskState {
 	return messages.TaskState{
 		ID: messages.TaskID(r.ID), Name: r.Name, Status: messages.TaskStatus(r.Status), StatusReason: r.StatusReason,
-		QueueID: r.Execution.Queue, LastWorker: messages.WorkerID(r.LastWorker),
+		Stopping: r.Status == taskInProgress && r.Message == "stopping",
+		QueueID:  r.Execution.Queue, LastWorker: messages.WorkerID(r.LastWorker),
 		LastUpdate: latest(r.Updated, r.Changed),
 	}
 }

@@ -59,7 +59,7 @@ func TestUnfinishedReadsAnAnswer(t *testing.T) {
 		t.Errorf("tasks are\n%+v\nwant\n%+v", got, want)
 	}
 	wantWrites(t, s, []string{`tasks.get_all {"status":["queued","in_progress"],` +
-		`"only_fields":["id","name","status","status_reason","execution.queue","last_worker","last_update","status_changed"],` +
+		`"only_fields":["id","name","status","status_reason","status_message","execution.queue","last_worker","last_update","status_changed"],` +
 		`"search_hidden":true,"order_by":["status_changed","id"],"page":0,"page_size":500}`})
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	cryptorand "crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -222,7 +223,10 @@ func holder() string {
 // assemble makes the adapters of one autoscaler.
 func (p *Process) assemble(ctx context.Context, options Options, t Translated) (actors.Config, error) {
 	log := options.Log.With().Str("autoscaler", string(t.Name)).Logger()
-	seed := uint64(options.Clock.Now().UnixNano())
+	var seed uint64
+	if err := binary.Read(cryptorand.Reader, binary.LittleEndian, &seed); err != nil {
+		return actors.Config{}, fmt.Errorf("draw a seed: %w", err)
+	}
 	t.ClearML.Clock, t.ClearML.Log = options.Clock, log
 	t.ClearML.Rand = rand.New(rand.NewPCG(seed, 0))
 	tracker, err := clearml.New(t.ClearML)

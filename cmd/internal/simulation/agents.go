@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeagent"
@@ -21,7 +22,7 @@ type agentAPI struct {
 func (w *World) agentAPI(i fakeec2.Instance) fakeagent.API {
 	return &agentAPI{
 		laws: w.laws, wire: w.wire(nil, clearMLHost, &w.working), host: w.laws.instances[i.ID],
-		server: fakeagent.NewInProcess(w.ml),
+		server: w.options.mistake.agent(fakeagent.NewInProcess(w.ml)),
 	}
 }
 
@@ -41,15 +42,17 @@ func (a *agentAPI) Call(ctx context.Context, endpoint string, in fakeagent.Body,
 func (l *laws) agentDid(i *instance, endpoint string, in fakeagent.Body, out any) {
 	switch endpoint {
 	case "workers.register":
-		i.registered = true
+		l.registered(i)
 	case "queues.get_next_task":
 		if next, ok := out.(*fakeagent.Next); ok && next.Entry.Task != "" {
 			l.popped(i, next.Entry.Task)
 		}
 	case "tasks.completed", "tasks.stopped", "tasks.failed":
 		if i.task != nil && in["task"] == i.task.id {
-			i.task = nil
+			l.finished(i)
 		}
+	case "queues.add_or_update_metadata":
+		l.acked(i, fmt.Sprint(in["metadata"]))
 	case "workers.status_report":
 		_, withTask := in["task"]
 		l.reported(i, withTask)

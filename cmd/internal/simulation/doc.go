@@ -53,6 +53,10 @@
 //   - never leak: [World.Converged] demands an empty region, that every instance
 //     was explained by events, its end with a reason, and that no key of a gone
 //     instance and no closed queue is left;
+//   - what events say is true, as far as it can be known: how many tasks waited,
+//     that EC2 had no capacity, that an instance was idle for its max_idle_time,
+//     that it stays; no event and no line of the log has a secret in it, and only a
+//     few instances are ended at a time because they look dead;
 //   - no actor fails that was not told to, no message goes unhandled, none is
 //     sent to an actor that does not exist.
 //

@@ -85,6 +85,7 @@ func (m *misfortune) strike() error {
 	if !m.allowed(name) {
 		return nil
 	}
+	m.world.laws.struck = m.world.Now()
 	return misfortunes()[name].strike(m)
 }
 

@@ -198,6 +198,10 @@ func (j *jobs) Activity(ctx context.Context, since time.Time, workers []messages
 			known.LastEnd = at
 		}
 	})
+	for i, worker := range workers { // one that was asked about twice is answered twice
+		activity[i] = *about[endOfID(string(worker))]
+		activity[i].Worker = worker
+	}
 	return activity, err
 }
 
@@ -256,7 +260,8 @@ func (j *jobs) Unfinished(ctx context.Context) ([]messages.TaskState, error) {
 		}, func(task *fakeclearml.Task) {
 			states = append(states, messages.TaskState{
 				ID: messages.TaskID(task.ID), Name: task.Name, Status: messages.TaskStatus(task.Status), StatusReason: task.StatusReason,
-				QueueID: task.Queue, LastWorker: messages.WorkerID(task.LastWorker), LastUpdate: latest(task.LastUpdate, task.StatusChanged),
+				Stopping: task.Status == fakeclearml.StatusInProgress && task.StatusMessage == "stopping",
+				QueueID:  task.Queue, LastWorker: messages.WorkerID(task.LastWorker), LastUpdate: latest(task.LastUpdate, task.StatusChanged),
 			})
 		})
 		return states, err

@@ -23,6 +23,7 @@ const (
 	explainBefore = time.Hour
 	explainAfter  = 3 * time.Minute
 	userEnded     = "Client.UserInitiatedShutdown"
+	selfEnded     = "Client.InstanceInitiatedShutdown"
 )
 
 // laws watches the world and writes down what breaks a law.
@@ -45,6 +46,13 @@ type laws struct {
 	lateCalls int // by processes that had lost their lease
 	healed    time.Time
 	overdue   map[*task]bool
+	struck    time.Time             // the last misfortune
+	emptied   time.Time             // when ClearML last answered with empty lists
+	clocks    map[int]time.Duration // how far they are off, by seat
+	skews     []time.Duration       // how far any clock ever was
+	turned    time.Time             // when one was set last
+	leaks     int                   // of the secret
+	dead      []time.Time           // when instances were ended for looking dead
 
 	configurations []configuration // the oldest first
 	explained      map[messages.InstanceID]*explanation
@@ -57,8 +65,12 @@ type instance struct {
 	ended        time.Time // shutting down since
 	endedBy      string
 	registered   bool
-	frozen       bool  // its agent is
-	task         *task // popped from a queue and not ended
+	worked       []time.Time // when its agent registered first, and when tasks ended
+	picked       time.Time   // when it certainly had not been told to drain yet
+	drained      bool        // its supervisor has said so last
+	calledOff    time.Time   // when an event said so of its drain; zero when another one has begun
+	frozen       bool        // its agent is
+	task         *task       // popped from a queue and not ended
 	taskAt       time.Time
 	checked      time.Time // when the tasks API was last asked about it
 }
@@ -80,7 +92,7 @@ func newLaws(w *World) *laws {
 	return &laws{
 		world: w, instances: map[string]*instance{}, hosts: map[string]*instance{}, alive: map[string]int{},
 		perLaunch: map[string]int{}, waiting: map[string][]sample{}, tasks: map[string]*task{},
-		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{},
+		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{},
 	}
 }
 
@@ -90,7 +102,10 @@ func (l *laws) breach(format string, args ...any) {
 	l.world.tell("BREACH "+format, args...)
 }
 
-func (l *laws) disturbed() { l.disturbs = append(l.disturbs, l.world.Now()) }
+func (l *laws) disturbed() {
+	l.disturbs = append(l.disturbs, l.world.Now())
+	l.dead = nil // who comes now has not ended any
+}
 
 // Breaches are the laws that were broken, in order; empty when all is well.
 func (w *World) Breaches() []string { return w.laws.breaches }
@@ -129,7 +144,7 @@ func (l *laws) launched(t fakeec2.Transition) {
 	if l.perLaunch[launch] > record.Intent.Count {
 		l.breach("launch %s asked for %d instances and has %d", launch, record.Intent.Count, l.perLaunch[launch])
 	}
-	spec, configured := l.limitSince(i.resource, record.Intent.At)
+	spec, configured := l.limitSince(i.resource, l.soonest(record.Intent.At))
 	switch {
 	case !configured:
 		l.breach("%s was launched for resource type %q, which is not configured", i.id, i.resource)
@@ -184,6 +199,7 @@ func (l *laws) ends(t fakeec2.Transition) {
 	i := l.instances[t.InstanceID]
 	l.alive[i.resource]--
 	i.ended, i.endedBy = t.At, t.Reason
+	l.endsItself(i)
 	if i.task != nil {
 		l.endsBusy(i, t)
 	}
@@ -202,6 +218,7 @@ func (l *laws) event(recorded messages.Recorded) {
 	if i := l.instances[recorded.Event.About()]; i != nil && (i.ended.IsZero() || recorded.At.Before(i.ended)) {
 		of(messages.InstanceID(i.id)).last = recorded.At
 	}
+	l.told(recorded)
 	switch e := any(recorded.Event).(type) {
 	case messages.InstanceLaunched:
 		of(e.Instance).begin = true

@@ -74,6 +74,8 @@ type Options struct {
 	Lease messages.LeaseTiming
 	// Skews are how far the clocks of the processes are off, by seat.
 	Skews []time.Duration
+
+	mistake *mistake // that a test has made
 }
 
 // skew is how far the clock of a seat's host is off.

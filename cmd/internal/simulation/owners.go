@@ -9,13 +9,14 @@ const wakesUp = time.Second
 
 // called sees every call of a process as it is sent.
 func (l *laws) called(p *process, server string, call call) {
-	if call.changes && p.epoch > 0 && l.world.store.epochs > p.epoch {
+	l.clockOf(p)
+	if call.changes && l.world.store.epochs > p.epoch {
 		l.late(p, server, call)
 	}
 }
 
 // late judges a call that changes something, by a process that has lost its
-// lease: another one acts. The ledger and the ClientTokens make launches
+// lease, or never had one: another one acts. The ledger and the ClientTokens make launches
 // harmless; anything else must be the rest of what it did when it was stopped.
 func (l *laws) late(p *process, server string, call call) {
 	l.lateCalls++

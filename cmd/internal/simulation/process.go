@@ -68,7 +68,7 @@ func (p *process) Throughput() int { return 1 << 30 }
 func (p *process) Now() time.Time { return p.world.loop.clock.Now().Add(p.skew) }
 
 // Elapsed implements actors.Clock.
-func (p *process) Elapsed() time.Duration { return p.world.loop.clock.Now().Sub(epoch) }
+func (p *process) Elapsed() time.Duration { return p.world.loop.clock.Now().Sub(epoch()) }
 
 // AfterFunc implements actors.Clock.
 func (p *process) AfterFunc(d time.Duration, f func()) (stop func() bool) {

@@ -35,8 +35,8 @@ func (w *World) start(seat int) error {
 	w.seats[seat] = p
 	p.node = actors.StartNode(actors.Seams{
 		Clock: p, Runner: p, Dispatcher: p, Log: w.log,
-		Middleware: []actor.ReceiverMiddleware{p.middleware},
-	}, []actors.Config{w.config(ports)})
+		Middleware: append([]actor.ReceiverMiddleware{p.middleware}, w.options.mistake.middleware(p)...),
+	}, []actors.Config{w.config(p, ports)})
 	return nil
 }
 
@@ -48,13 +48,13 @@ type ports struct {
 }
 
 // config is what a program would make of its configuration file.
-func (w *World) config(ports ports) actors.Config {
-	return actors.Config{
+func (w *World) config(p *process, ports ports) actors.Config {
+	return w.options.mistake.configured(p, actors.Config{
 		Name: autoscalerName, Version: "simulation", WorkersPrefix: workersPrefix, PollingInterval: w.options.Polling,
 		ClearML: ports.clearML, EC2: ports.ec2, Ledger: ports.store, Publisher: ports.store,
 		Ownership: ports.store, Lease: w.options.Lease, State: ports.store, RequeueLost: w.options.Requeue, WarnDuplicates: true,
 		Seed: w.seed + uint64(w.starts), Queues: w.options.queuePolicies(), Resources: w.options.resources(),
-	}
+	})
 }
 
 // wire is a process's way to a server.

@@ -52,7 +52,7 @@ func (w *World) Reload(options Options) error {
 		if err != nil {
 			return err
 		}
-		cfg := w.config(ports)
+		cfg := w.config(p, ports)
 		w.loop.enqueue(func() { p.run(func() { p.node.Reconfigure([]actors.Config{cfg}) }) })
 	}
 	return nil
@@ -100,6 +100,9 @@ func (l *laws) servedBy(resource string) []string {
 func (w *World) EmptyLists(on bool) {
 	if on != w.emptied {
 		w.tell("EMPTY LISTS from ClearML: %t", on)
+	}
+	if w.emptied && !on {
+		w.laws.emptied = w.Now()
 	}
 	w.emptied = on
 }

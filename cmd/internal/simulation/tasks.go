@@ -24,6 +24,8 @@ type task struct {
 	lost   string
 	lostAt time.Time
 	losses int
+	// putBack is when that happened last, toldBack when an event said so last.
+	putBack, toldBack time.Time
 	// requeues is how often the autoscaler has put it back.
 	requeues int
 	// aborted says that its user does not want it any more.
@@ -118,6 +120,7 @@ func (l *laws) requeued(id string) {
 		return
 	}
 	t.requeues++
+	t.putBack = l.world.Now()
 	l.world.requeues++
 	l.world.tell("REQUEUE of %s: %s", t.name, t.lost)
 	switch {
@@ -144,13 +147,15 @@ func (l *laws) agentCalled(r *http.Request, body []byte, answer *http.Response) 
 	}
 	switch endpoint {
 	case "workers.register":
-		i.registered = true
+		l.registered(i)
 	case "queues.get_next_task":
 		l.answered(i, answer)
 	case "tasks.completed", "tasks.stopped", "tasks.failed":
 		if i.task != nil && bytes.Contains(body, []byte(i.task.id)) {
-			i.task = nil
+			l.finished(i)
 		}
+	case "queues.add_or_update_metadata":
+		l.acked(i, string(body))
 	case "workers.status_report":
 		l.reported(i, bytes.Contains(body, []byte(`"task":`)))
 	}

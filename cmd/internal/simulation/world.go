@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -65,7 +66,7 @@ type killing struct {
 }
 
 // epoch is when every world begins.
-var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+func epoch() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 // New makes a world and starts an autoscaler in it.
 func New(seed uint64, options Options) (*World, error) {
@@ -75,11 +76,11 @@ func New(seed uint64, options Options) (*World, error) {
 	}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 	w := &World{seed: seed, options: options, trace: sha256.New(), scripts: map[string][]byte{}}
-	w.loop = &loop{clock: virtual.New(epoch), rng: draws(1), inOrder: options.InOrder}
+	w.loop = &loop{clock: virtual.New(epoch()), rng: draws(1), inOrder: options.InOrder}
 	w.laws = newLaws(w)
 	w.laws.configured()
 	w.chaos = &chaos{world: w, loop: w.loop, count: map[string]int{}}
-	w.log = zerolog.New(complaints{w}).Level(zerolog.ErrorLevel)
+	w.log = zerolog.New(complaints{w})
 	w.store = newStore(w.loop, options.Lease)
 	w.store.heard = w.heard
 	if err := w.makeClearML(); err != nil {
@@ -270,6 +271,7 @@ func (w *World) note(v any) {
 	if err != nil {
 		w.laws.breach("encode %T for the trace: %s", v, err)
 	}
+	w.laws.said("an event", text)
 	w.trace.Write(append(text, '\n'))
 }
 
@@ -307,11 +309,15 @@ func (w *World) drain() {
 	w.loop.close()
 }
 
-// complaints takes what the program logs as an error.
+// complaints takes what the program logs.
 type complaints struct{ world *World }
 
 // Write implements io.Writer.
 func (c complaints) Write(text []byte) (int, error) {
+	c.world.laws.said("the log", text)
+	if !bytes.Contains(text, []byte(`"level":"error"`)) {
+		return len(text), nil
+	}
 	var entry struct {
 		Message  string   `json:"message"`
 		Panic    string   `json:"panic"`

@@ -3,6 +3,7 @@ package process_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,15 @@ import (
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 )
+
+// TestMain runs the tests side by side: they mostly wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // binary builds ebb once for all tests of the package.
 var binary = sync.OnceValues(func() (string, error) {
@@ -71,11 +81,16 @@ func (b *lockedBuffer) String() string {
 
 func start(t *testing.T, r *region) *program {
 	t.Helper()
+	return startWith(t, r.config)
+}
+
+func startWith(t *testing.T, config string) *program {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--config", r.config), log: &lockedBuffer{}, done: make(chan error, 1)}
+	p := &program{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--config", config), log: &lockedBuffer{}, done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
 	if err := p.cmd.Start(); err != nil {

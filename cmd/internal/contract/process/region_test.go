@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -23,7 +24,10 @@ import (
 type region struct {
 	cloud   *fakeec2.Cloud
 	clearml *fakeclearml.Server
-	config  string // path of a configuration for both
+	config  string // path of a configuration for both, with an event server in the process
+
+	ec2URL     string
+	clearmlURL string
 }
 
 // configuration has a queue with one resource type of at most four instances.
@@ -51,10 +55,28 @@ autoscalers:
 
 func newRegion(t *testing.T, onShutdown string) *region {
 	t.Helper()
+	r := newWorld(t, worldConfig{accessKeys: []string{"AKIDEXAMPLE"}})
+	dir := t.TempDir()
+	r.config = filepath.Join(dir, "ebb.yaml")
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), freePort(t), r.clearmlURL, r.ec2URL, onShutdown)
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// worldConfig says who may call a region's EC2.
+type worldConfig struct {
+	accessKeys []string
+	before     func(ec2 http.Handler) http.Handler // sees every call to EC2; nil: nobody does
+}
+
+func newWorld(t *testing.T, config worldConfig) *region {
+	t.Helper()
 	now := clock.System()
 	second := fakeec2.Dist{Median: 300 * time.Millisecond}
 	cloud, err := fakeec2.New(fakeec2.Config{
-		Clock: now, Rand: rand.New(rand.NewPCG(1, 2)), AccessKeys: []string{"AKIDEXAMPLE"}, Log: zerolog.Nop(),
+		Clock: now, Rand: rand.New(rand.NewPCG(1, 2)), AccessKeys: config.accessKeys, Log: zerolog.Nop(),
 		Timing: fakeec2.Timing{
 			Pending: second, ShuttingDown: second, Visible: second,
 			TerminatedKept: time.Hour, TokenKept: 24 * time.Hour,
@@ -75,7 +97,11 @@ func newRegion(t *testing.T, onShutdown string) *region {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ec2, tracker := httptest.NewServer(cloud.Handler()), httptest.NewServer(ml.Handler())
+	handler := cloud.Handler()
+	if config.before != nil {
+		handler = config.before(handler)
+	}
+	ec2, tracker := httptest.NewServer(handler), httptest.NewServer(ml.Handler())
 	t.Cleanup(func() {
 		cancel()
 		world.Close()
@@ -85,13 +111,7 @@ func newRegion(t *testing.T, onShutdown string) *region {
 		tracker.CloseClientConnections()
 		tracker.Close()
 	})
-	dir := t.TempDir()
-	path := filepath.Join(dir, "ebb.yaml")
-	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), freePort(t), tracker.URL, ec2.URL, onShutdown)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &region{cloud: cloud, clearml: ml, config: path}
+	return &region{cloud: cloud, clearml: ml, ec2URL: ec2.URL, clearmlURL: tracker.URL}
 }
 
 func (r *region) enqueue(t *testing.T, count int, runs time.Duration) {
