@@ -37,9 +37,9 @@ func (l *laws) lose(t *task, format string, args ...any) {
 	t.lost, t.lostAt = fmt.Sprintf(format, args...), l.world.Now()
 	t.losses++
 	l.world.tell("LOST is %s: %s", t.name, t.lost)
-	if l.world.status(t) == fakeclearml.StatusInProgress {
-		// Whoever should have heeded the abort is gone: nobody can tell that the
-		// task was to be aborted.
+	if status, note, _ := l.world.ml.TaskNote(t.id); status == fakeclearml.StatusInProgress && note != "stopping" {
+		// A worker that began the task after the abort has overwritten it on the
+		// server: nobody can tell any more that it was to be aborted.
 		t.aborted = false
 	}
 }
