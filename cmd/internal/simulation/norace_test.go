@@ -7,5 +7,4 @@ const (
 	defaultCrashPoints = 3
 	wireSeeds          = 4
 	killStep           = 1 // every call
-	storiesWire        = true
 )

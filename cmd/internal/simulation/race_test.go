@@ -9,5 +9,4 @@ const (
 	defaultCrashPoints = 1
 	wireSeeds          = 1
 	killStep           = 29
-	storiesWire        = false
 )

@@ -151,11 +151,11 @@ func (s *script) begin(d *datadriven.TestData) error {
 			Pending: fakeec2.Dist{Median: 10 * time.Second}, ShuttingDown: fakeec2.Dist{Median: 30 * time.Second},
 			Visible: fakeec2.Dist{Median: time.Second}, Stale: fakeec2.Dist{Median: time.Second},
 		},
-		Wire: true, InOrder: true, Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
+		InOrder: true, Install: fakeec2.Dist{Median: time.Minute}, Network: fakeec2.Dist{Median: 20 * time.Millisecond},
 	}
-	seed, visible, inProcess, wire, agents := 1, time.Second, false, false, ""
+	seed, visible, wire, agents := 1, time.Second, false, ""
 	if err := args(d, map[string]any{
-		"processes": &options.Processes, "requeue": &options.Requeue, "unsupervised": &options.Unsupervised, "in-process": &inProcess, "wire": &wire,
+		"processes": &options.Processes, "requeue": &options.Requeue, "unsupervised": &options.Unsupervised, "wire": &wire,
 		"polling": &options.Polling, "seed": &seed, "throttle": &options.Throttle, "no-queues": &options.NoQueues,
 		"install": &options.Install.Median, "visible": &visible, "agents": &agents, "network": &options.Network.Median,
 	}); err != nil {
@@ -165,8 +165,7 @@ func (s *script) begin(d *datadriven.TestData) error {
 	if options.AgentFaults, err = readAgents(agents); err != nil {
 		return err
 	}
-	// Both ways tell the same, and a race build is slow.
-	options.Region.Visible.Median, options.Wire = visible, wire || (storiesWire && !inProcess)
+	options.Region.Visible.Median, options.Wire = visible, wire
 	for line := range strings.Lines(d.Input) {
 		kind, text, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch kind {

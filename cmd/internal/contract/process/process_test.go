@@ -234,8 +234,9 @@ func TestOnShutdown(t *testing.T) {
 			r.enqueue(t, 1, time.Second)
 			r.enqueue(t, 1, time.Hour)
 			within(t, time.Minute, "one task runs to its end, and the poll sees it", func() bool {
-				return r.completed() == 1 && strings.Contains(p.log.String(), `"event":"instance.idle"`) &&
-					strings.Count(p.log.String(), `"event":"instance.busy"`) >= 1
+				log := p.log.String()
+				busy := strings.LastIndex(log, `"event":"instance.busy"`)
+				return r.completed() == 1 && busy > 0 && strings.LastIndex(log, `"event":"instance.idle"`) > busy
 			})
 			p.stop(t)
 			within(t, 20*time.Second, "what may stay, stays", func() bool { return r.alive() == test.alive })
