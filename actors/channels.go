@@ -30,10 +30,18 @@ const (
 	tagLate = 45 * time.Second
 )
 
-// closedQueues are names of queues that were closed and may not be open again.
-// They outlive an autoscaler whose configuration changes: the new one may not
-// know the queue.
-type closedQueues map[messages.QueueName]bool
+// closedQueues are queues that were closed and may not be open again, with the
+// steady time at which an instance was last told that they are; zero when none
+// was. They outlive an autoscaler that fails or whose configuration changes: the
+// new one may not know the queue, and a termination may be under way that counts
+// on it.
+type closedQueues map[messages.QueueName]time.Time
+
+// held says whether a queue has to stay closed a while.
+func (c closedQueues) held(name messages.QueueName, steady time.Time) bool {
+	told := c[name]
+	return !told.IsZero() && steady.Sub(told) < barrierHold
+}
 
 // channels is what an autoscaler keeps on the queues of the ClearML server: its
 // sign of life, closed queues, and order.
@@ -53,7 +61,6 @@ type barrier struct {
 	asked  map[messages.InstanceID]messages.ResourceName
 	closed time.Time // since when a poll shows that all are closed
 	raised map[messages.InstanceID]bool
-	last   time.Time // when one was told last
 }
 
 func newChannels() channels {
@@ -72,7 +79,9 @@ func (a *autoscaler) watchHomes(ctx actor.Context) {
 		watch[name] = true
 	}
 	maps.Copy(watch, a.channels.wanted)
-	maps.Copy(watch, *a.closed)
+	for name := range *a.closed {
+		watch[name] = true
+	}
 	for _, q := range a.cfg.Queues {
 		delete(watch, q.Name)
 	}
@@ -168,7 +177,7 @@ func (a *autoscaler) askBarrier(ctx actor.Context, m messages.AskBarrier) {
 	}
 	a.channels.barrier = b
 	for _, name := range slices.Sorted(maps.Keys(queues)) {
-		(*a.closed)[name] = true
+		(*a.closed)[name] = time.Time{}
 		a.record(ctx, messages.QueueClosed{Queue: name, Instance: m.Instance})
 	}
 	a.closeQueues(ctx, board)
@@ -234,8 +243,7 @@ func (a *autoscaler) tendBarrier(ctx actor.Context, board messages.Board) {
 		return
 	}
 	now := a.env.clock.Now()
-	held := !b.last.IsZero() && now.Sub(b.last).Abs() < barrierHold
-	if !held && (now.Sub(b.begun).Abs() > barrierMost || a.tasksWait(board, b)) {
+	if !a.barrierHeld() && (now.Sub(b.begun).Abs() > barrierMost || a.tasksWait(board, b)) {
 		a.openQueues(ctx)
 		return
 	}
@@ -251,10 +259,24 @@ func (a *autoscaler) tendBarrier(ctx actor.Context, board messages.Board) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.asked)) {
 		if !b.raised[id] {
-			b.raised[id], b.last = true, now
+			b.raised[id] = true
+			for name := range b.queues {
+				(*a.closed)[name] = a.env.steady()
+			}
 			ctx.Send(a.resources[b.asked[id]], messages.BarrierRaised{Instance: id})
 		}
 	}
+}
+
+// barrierHeld says whether an instance was told so lately that its queues are
+// closed that a termination may be under way.
+func (a *autoscaler) barrierHeld() bool {
+	for name := range a.channels.barrier.queues {
+		if a.closed.held(name, a.env.steady()) {
+			return true
+		}
+	}
+	return false
 }
 
 // tasksWait says whether one of the closed queues is not empty any more, or gone.
@@ -315,12 +337,15 @@ func (a *autoscaler) openForgotten(ctx actor.Context, board messages.Board) {
 			delete(*a.closed, name)
 			continue
 		}
-		(*a.closed)[name] = true
+		if _, known := (*a.closed)[name]; !known {
+			(*a.closed)[name] = time.Time{}
+		}
 		sent := a.channels.tagged[name]
 		if sent.IsZero() {
 			sent = a.born // an earlier life may have sent something right before
 		}
 		switch {
+		case a.closed.held(name, a.env.steady()) && !a.channels.opened[name]:
 		case slices.Contains(queue.Tags, messages.BarrierTag) && a.channels.opened[name]:
 			a.tag(ctx, name, queue.ID, false)
 		case slices.Contains(queue.Tags, messages.BarrierTag):

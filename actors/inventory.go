@@ -29,7 +29,7 @@ type inventory struct {
 	last    time.Time // when the last of those began
 	listing bool
 	again   bool
-	hurry   time.Time // until when the short interval holds
+	hurry   time.Time // until when the short interval holds; steady
 	next    alarm
 }
 
@@ -68,7 +68,7 @@ func (i *inventory) on(ctx actor.Context, message messages.InventoryMessage) {
 		}
 		i.list(ctx)
 	case messages.HurryListing:
-		now := i.env.clock.Now()
+		now := i.env.steady()
 		hurrying := now.Before(i.hurry)
 		if until := now.Add(m.For); until.After(i.hurry) {
 			i.hurry = until
@@ -109,7 +109,7 @@ func (i *inventory) listed(ctx actor.Context, m listed) {
 // schedule sets the next listing from the beginning of the last one.
 func (i *inventory) schedule(ctx actor.Context) {
 	now, interval := i.env.clock.Now(), listInterval
-	if now.Before(i.hurry) {
+	if i.env.steady().Before(i.hurry) {
 		interval = listHurry
 	}
 	switch i.good {

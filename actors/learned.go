@@ -70,6 +70,9 @@ func (r *resource) loaded(ctx actor.Context, m learnedLoaded) {
 
 // save keeps what was learned, one write at a time.
 func (r *resource) save(ctx actor.Context) {
+	if !r.learned.ready {
+		return // what was kept has not come yet, and is not to be lost
+	}
 	if r.learned.saving {
 		r.learned.dirty = true
 		return

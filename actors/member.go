@@ -27,6 +27,7 @@ type member struct {
 	recalled  bool                   // its drain was taken back and it is not at work yet
 	foretold  bool                   // EC2 has announced to take it back
 	doomed    bool
+	cornered  bool // no supervisor answers, and its queues are being closed
 	condemned bool
 	late      bool // its end showed before the answer to its termination came
 	absence   decide.Absence
@@ -62,7 +63,7 @@ func (m *member) runs() messages.TaskID {
 // recallable says whether a drain for being idle may still be taken back.
 func (m *member) recallable() bool {
 	return m.draining && !m.condemned && !m.doomed && !m.foretold && !m.order.Force && !m.order.Finish && m.homeID != "" &&
-		m.channel.Acked(m.channel.Drain.Epoch) != messages.AckDrained &&
+		m.channel.Acked(m.channel.Drain.Epoch) != messages.AckDrained && !m.cornered &&
 		len(m.order.Reasons) > 0 && m.order.Reasons[0].Code == messages.ReasonIdle
 }
 
@@ -317,7 +318,7 @@ func (r *resource) sight(ctx actor.Context, m *member) {
 // drain hands the order to end an instance to its actor.
 func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messages.DrainInstance) {
 	m := r.members[id]
-	if m == nil || m.condemned || (m.draining && !order.Force) {
+	if m == nil || m.condemned || ((m.draining || m.doomed) && !order.Force) {
 		return
 	}
 	if order.Finish && ((m.homeID == "" && m.phase == messages.PhaseBusy) || r.env.clock.Now().Sub(m.keptAt) < finishAgain) {
@@ -353,7 +354,7 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 	}
 	switch said := message.(type) {
 	case messages.InstanceStarted:
-		m.doomed, m.recalled, m.foretold = false, false, false // it finds out again
+		m.doomed, m.cornered, m.recalled, m.foretold = false, false, false, false // it finds out again
 		r.sight(ctx, m)
 		if m.draining {
 			ctx.Send(m.pid, m.order)
@@ -386,6 +387,7 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 		m.doomed, m.order.Reasons = true, said.Reasons
 		ctx.Send(ctx.Parent(), messages.SuspectInstance{Resource: r.spec.Name, Instance: id})
 	case messages.InstanceCornered:
+		m.cornered = true
 		ctx.Send(ctx.Parent(), messages.AskBarrier{Resource: r.spec.Name, Instance: id, Queues: m.row.Queues})
 	case messages.InstanceCondemned:
 		if len(said.Reasons) > 0 && said.Reasons[0].Code == messages.ReasonNeverRegistered && !m.condemned {
@@ -406,7 +408,7 @@ func (r *resource) retained(ctx actor.Context, m *member, said messages.Instance
 	if m.order.Finish {
 		m.keptAt = r.env.clock.Now()
 	}
-	m.draining, m.order, m.doomed, m.expired, m.recalled = false, messages.DrainInstance{}, false, false, false
+	m.draining, m.order, m.doomed, m.cornered, m.expired, m.recalled = false, messages.DrainInstance{}, false, false, false, false
 	if m.phase == messages.PhaseIdle && said.IdleSince.After(m.idleSince) {
 		m.idleSince = said.IdleSince
 	}

@@ -43,7 +43,7 @@ type observer struct {
 	polling bool
 	server  time.Time     // the ClearML server's clock at the last good poll
 	heard   time.Duration // when that was, by the clock that only passes
-	hurry   time.Time     // until when the short interval holds
+	hurry   time.Time     // until when the short interval holds; steady
 	poll    alarm
 	extra   []messages.QueueName // watched besides the configured ones
 	// plausible is when the last poll began that showed any queue.
@@ -160,7 +160,7 @@ func targetOf(signal messages.Signal) string {
 
 // hurryUp makes polls come quickly for a while.
 func (o *observer) hurryUp(ctx actor.Context, d time.Duration) {
-	now := o.env.clock.Now()
+	now := o.env.steady()
 	hurrying := now.Before(o.hurry)
 	if until := now.Add(d); until.After(o.hurry) {
 		o.hurry = until
@@ -173,7 +173,7 @@ func (o *observer) hurryUp(ctx actor.Context, d time.Duration) {
 // schedule sets the next poll from the beginning of the last one.
 func (o *observer) schedule(ctx actor.Context) {
 	now, interval := o.env.clock.Now(), o.interval
-	if now.Before(o.hurry) {
+	if o.env.steady().Before(o.hurry) {
 		interval = min(interval, pollHurry)
 	}
 	o.poll.set(o.env, ctx, "poll", min(interval, o.begun.Add(interval).Sub(now)))
@@ -255,7 +255,7 @@ func (o *observer) implausible(snapshot messages.ClearMLSnapshot) bool {
 		o.plausible = snapshot.At
 		return false
 	}
-	return !o.plausible.IsZero() && snapshot.At.Sub(o.plausible) < emptyPatience
+	return !o.plausible.IsZero() && snapshot.At.Sub(o.plausible).Abs() < emptyPatience
 }
 
 func (o *observer) queuesMade(ctx actor.Context, m queuesMade) {

@@ -66,7 +66,9 @@ type leased struct {
 	err     error
 }
 
-type released struct{}
+// released answers a release; a stray lease is one that came too late for
+// anybody to want it.
+type released struct{ stray bool }
 
 // Receive implements actor.Actor.
 //
@@ -103,7 +105,7 @@ func (o *owner) Receive(ctx actor.Context) {
 	case reconfigure:
 		o.reconfigure(ctx, m)
 	case released:
-		if o.stop != nil && o.done != nil {
+		if o.stop != nil && o.done != nil && !m.stray {
 			ctx.Send(o.stop.asker, *o.done)
 		}
 	case rang:
@@ -155,7 +157,7 @@ func (o *owner) leased(ctx actor.Context, m leased) {
 	switch {
 	case m.call != o.calls || o.done != nil:
 		if m.err == nil && !m.renewal { // nobody here wants it any more
-			o.release(ctx, m.lease)
+			o.release(ctx, m.lease, true)
 		}
 		return
 	case m.err != nil:
@@ -276,16 +278,16 @@ func (o *owner) afterwards(ctx actor.Context) {
 		return
 	}
 	o.held = false
-	o.release(ctx, o.lease)
+	o.release(ctx, o.lease, false)
 }
 
-func (o *owner) release(ctx actor.Context, lease messages.Lease) {
+func (o *owner) release(ctx actor.Context, lease messages.Lease, stray bool) {
 	ownership := o.cfg.Ownership
 	o.env.pipe(ctx, releaseTime, func(io context.Context) any {
 		if err := ownership.Release(io, lease); err != nil {
 			o.env.log.Warn().Err(err).Msg("lease not released; a standby waits until it lapses")
 		}
-		return released{}
+		return released{stray: stray}
 	})
 }
 
@@ -309,7 +311,9 @@ func (o *owner) reconfigure(ctx actor.Context, m reconfigure) {
 	if m.version <= o.version || o.stop != nil {
 		return
 	}
-	o.changes = append(o.changes, o.cfg.changes(m.cfg)...)
+	if o.child != nil {
+		o.changes = append(o.changes, o.cfg.changes(m.cfg)...) // nobody acts by what a standby is told
+	}
 	o.cfg, o.version = m.cfg, m.version
 	if o.child != nil && !o.ending {
 		o.ending = true

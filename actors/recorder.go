@@ -200,6 +200,7 @@ func (r *recorder) dropped(err error) bool {
 	}
 	r.env.log.Error().Err(err).Str("id", failure.Code).Msg("event can not be published and is left out")
 	r.outbox.events = slices.Delete(r.outbox.events, at, at+1)
+	r.outbox.waiting.Store(int64(len(r.outbox.events)))
 	r.outbox.lost++
 	return true
 }

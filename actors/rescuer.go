@@ -119,7 +119,7 @@ func (r *rescuer) on(ctx actor.Context, message messages.RescuerMessage) {
 			r.warn(ctx)
 		}
 	case messages.InstancesObserved:
-		r.fates = r.fates.Listed(m.At, m.Instances)
+		r.fates = r.fates.Listed(r.env.clock.Now(), m.At, m.Instances)
 		gone := 0
 		for _, seen := range r.fates.Of {
 			if seen.Fate == decide.FateGone {

@@ -34,7 +34,7 @@ func (a *autoscaler) beginStop(ctx actor.Context, m messages.StopAutoscaler) {
 	}
 	a.stop = &stopping{mode: m.OnShutdown, asker: ctx.Sender(), settled: make(map[messages.ResourceName]bool)}
 	a.env.log.Info().Str("on_shutdown", string(m.OnShutdown)).Msg("stopping")
-	if a.channels.barrier != nil {
+	if a.channels.barrier != nil && !a.barrierHeld() {
 		a.openQueues(ctx)
 	}
 	for _, name := range a.resourceNames() {
@@ -63,6 +63,9 @@ func (a *autoscaler) wrapUp(ctx actor.Context) {
 	}
 	a.stop.flushing = true
 	a.stop.patience.cancel()
+	if a.channels.barrier != nil {
+		a.openQueues(ctx)
+	}
 	if unsettled := len(a.resources) - len(a.stop.settled); unsettled > 0 {
 		for name, alive := range a.fleet.alive {
 			if !a.stop.settled[name] {

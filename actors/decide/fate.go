@@ -41,9 +41,10 @@ type Sighting struct {
 }
 
 // Listed returns the fates after a complete listing that began at at. One that
-// began before an earlier one tells nothing new.
-func (f Fates) Listed(at time.Time, instances []messages.Instance) Fates {
-	if at.Before(f.At) {
+// began before an earlier one tells nothing new, unless that one lies ahead of
+// now: then our clock was set back.
+func (f Fates) Listed(now, at time.Time, instances []messages.Instance) Fates {
+	if at.Before(f.At) && !f.At.After(now) {
 		return f
 	}
 	next := Fates{At: at, Of: make(map[messages.InstanceID]Sighting, len(instances))}

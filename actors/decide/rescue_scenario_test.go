@@ -127,7 +127,7 @@ func (s *rescueScenario) list(t *testing.T, d *datadriven.TestData) string {
 			instances = append(instances, messages.Instance{ID: messages.InstanceID(id), State: messages.InstanceState(arg.Key)})
 		}
 	}
-	s.fates = s.fates.Listed(s.now, instances)
+	s.fates = s.fates.Listed(s.now, s.now, instances)
 	return ""
 }
 

@@ -26,7 +26,7 @@ func TestFates(t *testing.T) {
 		for _, id := range slices.Sorted(maps.Keys(states)) {
 			instances = append(instances, messages.Instance{ID: id, State: states[id]})
 		}
-		return f.Listed(noon().Add(after), instances)
+		return f.Listed(noon().Add(after), noon().Add(after), instances)
 	}
 	type states = map[messages.InstanceID]messages.InstanceState
 	all := states{
@@ -51,8 +51,11 @@ func TestFates(t *testing.T) {
 	if got := f.Of["i-2"]; !got.Since.Equal(noon()) {
 		t.Errorf("i-2 is alive since the first listing, not %+v", got)
 	}
-	if old := list(f, 30*time.Second, nil); !reflect.DeepEqual(old, f) {
+	if old := f.Listed(noon().Add(time.Minute), noon().Add(30*time.Second), nil); !reflect.DeepEqual(old, f) {
 		t.Error("a listing that began earlier changes something")
+	}
+	if back := list(f, -time.Hour, states{"i-2": messages.StateTerminated}); back.Of["i-2"].Fate != decide.FateGone {
+		t.Errorf("after the clock was set back listings are not heeded: %+v", back.Of["i-2"])
 	}
 	// Terminated instances vanish from listings after an hour; they stay gone.
 	f = list(f, 2*time.Hour, states{"i-2": messages.StateRunning})
@@ -73,7 +76,7 @@ func TestRescueIsComplete(t *testing.T) {
 	snapshot := messages.ClearMLSnapshot{At: noon(), ServerNow: noon(), Queues: []messages.QueueState{{Name: "gpu", ID: "q-id"}}}
 	sweep := decide.Sweep{
 		Now: noon(), ServerNow: noon(), Tasks: []messages.TaskState{task}, Snapshot: snapshot,
-		Fates: decide.Fates{}.Listed(noon(), []messages.Instance{{ID: "i-1", State: messages.StateTerminated}}),
+		Fates: decide.Fates{}.Listed(noon(), noon(), []messages.Instance{{ID: "i-1", State: messages.StateTerminated}}),
 	}
 	reasons := []messages.Reason{{Code: messages.ReasonInstanceGone, Subject: "i-1", Detail: "its instance i-1 is terminated"}}
 	losses, rescues, lost := decide.Losses{}.Judge(decide.RescuePolicy{Requeue: true, Prefix: "ebb"}, sweep)
@@ -131,7 +134,7 @@ func TestEvidenceMayBeAsOldAsThePolicySays(t *testing.T) {
 		Now: noon(), ServerNow: noon(),
 		Tasks:    []messages.TaskState{{ID: "t1", Status: messages.TaskInProgress, QueueID: "q", LastWorker: workerOf("i-1")}},
 		Snapshot: messages.ClearMLSnapshot{At: noon().Add(-10 * time.Minute)},
-		Fates:    decide.Fates{}.Listed(noon(), []messages.Instance{{ID: "i-1", State: messages.StateTerminated}}),
+		Fates:    decide.Fates{}.Listed(noon(), noon(), []messages.Instance{{ID: "i-1", State: messages.StateTerminated}}),
 	}
 	for maxAge, want := range map[time.Duration]int{0: 0, time.Minute: 0, 10 * time.Minute: 1} {
 		policy := decide.RescuePolicy{Requeue: true, Prefix: "ebb", MaxAge: maxAge}
@@ -190,7 +193,7 @@ func TestRescueProperties(t *testing.T) {
 				}
 			}
 			if rapid.IntRange(0, 3).Draw(t, "listing") > 0 {
-				fates = fates.Listed(now, listed)
+				fates = fates.Listed(now, now, listed)
 				sweep.Fates = fates
 			}
 			queue := messages.QueueState{Name: "gpu", ID: "q"}

@@ -13,6 +13,9 @@ type runner struct {
 	// base makes the context of one call; it ends with the process.
 	base func(timeout time.Duration) (context.Context, context.CancelFunc)
 	end  context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool // nothing is begun any more
 }
 
 func newRunner(ctx context.Context) *runner {
@@ -24,6 +27,11 @@ func newRunner(ctx context.Context) *runner {
 
 // Go implements actors.Runner.
 func (r *runner) Go(timeout time.Duration, f func(context.Context)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return // an actor that has not ended yet; nobody hears the answer
+	}
 	r.work.Go(func() {
 		ctx, cancel := r.base(timeout)
 		defer cancel()
@@ -33,6 +41,9 @@ func (r *runner) Go(timeout time.Duration, f func(context.Context)) {
 
 // close ends what is still running and waits for it.
 func (r *runner) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	r.end()
 	r.work.Wait()
 }
