@@ -143,7 +143,7 @@ func (a *autoscaler) stale(id messages.InstanceID, channel messages.Channel) boo
 	if _, gone := a.fleet.gone[id]; gone {
 		return true
 	}
-	if _, ours := a.fleet.instances[id]; ours {
+	if a.fleet.shows(id) {
 		return false
 	}
 	newest := slices.MaxFunc([]time.Time{channel.Drain.At, channel.Ack.At, channel.Notice.At}, time.Time.Compare)

@@ -19,7 +19,7 @@ const (
 // fleet is what the last complete listing of EC2 showed.
 type fleet struct {
 	known     bool
-	instances map[messages.InstanceID]messages.Instance
+	instances map[messages.InstanceID]listedInstance
 	alive     map[messages.ResourceName]int
 	// strays are instances of resource types that are not configured, with when
 	// they were first seen; told are those that were recorded.
@@ -28,6 +28,12 @@ type fleet struct {
 	// gone are instances that a listing of this life showed as terminated, and
 	// when: EC2 forgets them after an hour, what is written of them may come later.
 	gone map[messages.InstanceID]time.Time
+}
+
+// listedInstance is what is kept of an instance; there may be ten thousand.
+type listedInstance struct {
+	home  messages.QueueName
+	alive bool
 }
 
 func newFleet() fleet {
@@ -40,10 +46,10 @@ func newFleet() fleet {
 // take makes a listing the last one.
 func (f *fleet) take(listing messages.FleetObserved) {
 	f.known = true
-	f.instances = make(map[messages.InstanceID]messages.Instance, len(listing.Instances))
+	f.instances = make(map[messages.InstanceID]listedInstance, len(listing.Instances))
 	f.alive = make(map[messages.ResourceName]int)
 	for _, found := range listing.Instances {
-		f.instances[found.ID] = found
+		f.instances[found.ID] = listedInstance{home: found.Home, alive: !found.State.Ending()}
 		if !found.State.Ending() {
 			f.alive[found.Resource]++
 		}
@@ -52,8 +58,13 @@ func (f *fleet) take(listing messages.FleetObserved) {
 		}
 	}
 	maps.DeleteFunc(f.gone, func(_ messages.InstanceID, at time.Time) bool { return listing.At.Sub(at).Abs() > staleKey })
-	maps.DeleteFunc(f.strays, func(id messages.InstanceID, _ time.Time) bool { return f.instances[id].ID == "" })
-	maps.DeleteFunc(f.told, func(id messages.InstanceID, _ bool) bool { return f.instances[id].ID == "" })
+	maps.DeleteFunc(f.strays, func(id messages.InstanceID, _ time.Time) bool { return !f.shows(id) })
+	maps.DeleteFunc(f.told, func(id messages.InstanceID, _ bool) bool { return !f.shows(id) })
+}
+
+func (f *fleet) shows(id messages.InstanceID) bool {
+	_, there := f.instances[id]
+	return there
 }
 
 // total is how many instances are alive.
@@ -69,8 +80,8 @@ func (f *fleet) total() int {
 func (f *fleet) homes() map[messages.QueueName]bool {
 	homes := make(map[messages.QueueName]bool)
 	for _, found := range f.instances {
-		if found.Home != "" && !found.State.Ending() {
-			homes[found.Home] = true
+		if found.home != "" && found.alive {
+			homes[found.home] = true
 		}
 	}
 	return homes

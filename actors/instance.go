@@ -55,10 +55,12 @@ type instance struct {
 	observer    *actor.PID
 	provisioner *actor.PID
 
-	stage    stage
-	sight    messages.InstanceSighted
-	polled   time.Time // when a poll first looked for its worker, in this life; steady
-	seen     time.Time // when it was last sighted; steady
+	stage stage
+	sight messages.InstanceSighted
+	// polled is when a poll first looked for its worker, in this life, seen when it
+	// was last sighted, by the clock that only passes; zero before.
+	polled   time.Duration
+	seen     time.Duration
 	deadline alarm
 	lifetime alarm
 	noticed  messages.NoticeKind // the last announcement that was recorded
@@ -105,11 +107,11 @@ func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 		}
 	case messages.BarrierRaised:
 		if i.stage == stageCornered {
-			i.leaving.barred = i.env.steady()
+			i.leaving.barred = i.env.clock.Elapsed()
 			i.check(ctx)
 		}
 	case messages.BarrierRefused:
-		i.leaving.barred = time.Time{}
+		i.leaving.barred = 0
 		if i.stage == stageCornered || (i.stage == stageChecking && i.leaving.deaf) {
 			i.keepDeaf(ctx)
 		}
@@ -129,8 +131,8 @@ func (i *instance) on(ctx actor.Context, message messages.InstanceMessage) {
 func (i *instance) sighted(ctx actor.Context, m messages.InstanceSighted) {
 	before := i.sight
 	i.sight = m
-	i.seen = i.env.steady()
-	if i.polled.IsZero() && m.Polled {
+	i.seen = i.env.clock.Elapsed()
+	if i.polled == 0 && m.Polled {
 		i.polled = i.seen
 	}
 	i.announce(ctx, before)
@@ -175,7 +177,7 @@ func (i *instance) announce(ctx actor.Context, before messages.InstanceSighted) 
 // foretold handles what EC2 announced to the instance, by way of its supervisor
 // or of the spot request.
 func (i *instance) foretold(ctx actor.Context) {
-	notice := i.sight.Channel.Notice
+	notice := i.sight.Said().Notice
 	if i.sight.Instance.Notice == messages.NoticeInterruption {
 		notice.Kind = messages.NoticeInterruption
 	}
@@ -199,7 +201,7 @@ func (i *instance) settle(ctx actor.Context) {
 	case messages.PhaseBooting:
 		// One that was found long after its launch may have a worker that the first
 		// polls only happen not to show.
-		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled.Add(foundPatience).Sub(i.env.steady()))
+		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled+foundPatience-i.env.clock.Elapsed())
 	case messages.PhaseIdle:
 		next, wait = stageIdle, i.sight.IdleSince.Add(i.maxIdle).Sub(now)
 	case messages.PhaseVanished:

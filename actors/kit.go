@@ -46,7 +46,7 @@ func (e *env) life() string {
 // that is used again before its last bearer is gone orphans the new one.
 func (e *env) spawn(ctx actor.SpawnerContext, name string, producer actor.Producer) *actor.PID {
 	options := []actor.PropsOption{
-		actor.WithSupervisor(&supervision{clock: e.clock, log: e.log, failures: map[string]*lapses{}}),
+		actor.WithSupervisor(&supervision{env: e}),
 		actor.WithReceiverMiddleware(append([]actor.ReceiverMiddleware{e.guardEnd}, e.middleware...)...),
 	}
 	if e.dispatcher != nil {
@@ -136,9 +136,8 @@ func (a *alarm) pending() bool { return a.stop != nil }
 // wait that doubles, as long as failures follow each other. It never gives up:
 // an autoscaler without its provisioner costs money.
 type supervision struct {
-	clock    Clock
-	log      zerolog.Logger
-	failures map[string]*lapses
+	env      *env
+	failures map[string]*lapses // nil before the first: most actors never fail
 }
 
 // lapses are the failures of one child that followed each other.
@@ -159,7 +158,10 @@ const (
 func (s *supervision) HandleFailure(
 	_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any,
 ) {
-	now := s.clock.Now()
+	now := s.env.clock.Now()
+	if s.failures == nil {
+		s.failures = make(map[string]*lapses)
+	}
 	maps.DeleteFunc(s.failures, func(_ string, old *lapses) bool { return now.Sub(old.last).Abs() > 10*calmAfter })
 	record := s.failures[child.GetId()]
 	if record == nil || now.Sub(record.last) > calmAfter {
@@ -172,13 +174,13 @@ func (s *supervision) HandleFailure(
 	if record.count > 1 {
 		wait = decide.Backoff{Base: restartFirst, Max: restartMax}.Wait(record.count-1, 1)
 	}
-	s.log.Error().Str("actor", child.GetId()).Interface("panic", reason).Type("message", message).
+	s.env.log.Error().Str("actor", child.GetId()).Interface("panic", reason).Type("message", message).
 		Int("failures", record.count).Dur("restart_in", wait).Msg("actor failed")
 	if wait == 0 {
 		supervisor.RestartChildren(child)
 		return
 	}
-	s.clock.AfterFunc(wait, func() { supervisor.RestartChildren(child) })
+	s.env.clock.AfterFunc(wait, func() { supervisor.RestartChildren(child) })
 }
 
 // newSystem makes the actor system, with its own log going into ours.

@@ -49,7 +49,7 @@ type leaving struct {
 	// deaf says that its supervisor did not answer, barred since when its queues
 	// are known to be closed.
 	deaf   bool
-	barred time.Time
+	barred time.Duration        // by the clock that only passes
 	method messages.DrainMethod // once EC2 is told
 	unsaid messages.FailureClass
 }
@@ -124,7 +124,7 @@ func (i *instance) heardLeaving(ctx actor.Context, said messages.AckState) {
 	case messages.AckBusy:
 		if !i.leaving.finish {
 			i.retain(ctx, messages.Reason{
-				Code: messages.ReasonTookWork, Subject: string(i.sight.Channel.Ack.Task), Detail: "its worker took a task before it was told",
+				Code: messages.ReasonTookWork, Subject: string(i.sight.Said().Ack.Task), Detail: "its worker took a task before it was told",
 			})
 			return
 		}
@@ -153,10 +153,10 @@ func (i *instance) stillFinishing(ctx actor.Context) {
 // unanswered goes on without the supervisor. While no poll shows what it was
 // told, it cannot be known to have heard.
 func (i *instance) unanswered(ctx actor.Context) {
-	now := i.env.steady()
-	heard := !i.line.shown.IsZero() && now.Sub(i.line.shown) >= ackPatience
-	unwritable := now.Sub(i.line.since) >= unwritablePatience
-	if polled := now.Sub(i.seen) <= ackPatience; !polled || (!heard && !unwritable) {
+	now := i.env.clock.Elapsed()
+	heard := i.line.shown > 0 && now-i.line.shown >= ackPatience
+	unwritable := now-i.line.since >= unwritablePatience
+	if polled := now-i.seen <= ackPatience; !polled || (!heard && !unwritable) {
 		i.arm(ctx, ackPatience/2)
 		return
 	}
@@ -190,7 +190,7 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 	}
 	l := &i.leaving
 	since, maxIdle := i.sight.IdleSince, i.maxIdle
-	if l.doomed || l.shutdown || l.finish || !l.barred.IsZero() {
+	if l.doomed || l.shutdown || l.finish || l.barred > 0 {
 		since, maxIdle = i.sight.Instance.LaunchedAt, 0 // only a running task counts
 	}
 	var activity *messages.WorkerActivity
@@ -223,11 +223,11 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 func (i *instance) free(ctx actor.Context) {
 	l := &i.leaving
 	switch {
-	case !l.barred.IsZero() && i.env.steady().Sub(l.barred) < barrierTrust:
+	case l.barred > 0 && i.env.clock.Elapsed()-l.barred < barrierTrust:
 		i.terminate(ctx, messages.DrainBarrier)
-	case !l.barred.IsZero():
+	case l.barred > 0:
 		i.keepDeaf(ctx)
-	case l.doomed && i.sight.Instance.Home != "" && !l.deaf && i.env.steady().Sub(i.polled) < unwritablePatience:
+	case l.doomed && i.sight.Instance.Home != "" && !l.deaf && i.env.clock.Elapsed()-i.polled < unwritablePatience:
 		i.stage = stageDoomed // there is a supervisor, which we cannot reach now
 		i.arm(ctx, checkAgain)
 	case l.doomed && i.sight.Phase == messages.PhaseBooting:

@@ -18,9 +18,9 @@ const hurryPolls = 30 * time.Second
 type line struct {
 	told messages.Drain // zero when there is nothing to tell
 	// since is when it was told, shown when a poll first showed it; zero before.
-	// Both are steady.
-	since time.Time
-	shown time.Time
+	// Both are by the clock that only passes.
+	since time.Duration
+	shown time.Duration
 	// last is the last epoch that was told in this life.
 	last uint64
 }
@@ -31,9 +31,9 @@ func (i *instance) supervised() bool { return i.sight.HomeID != "" }
 // tell says to stop the agent, or to let it go on. The epoch is above everything
 // that was ever said to this instance.
 func (i *instance) tell(ctx actor.Context, run bool) {
-	now, said := i.env.clock.Now(), i.sight.Channel
+	now, said := i.env.clock.Now(), i.sight.Said()
 	epoch := max(uint64(max(0, now.UnixMilli())), i.line.last+1, said.Drain.Epoch+1, said.Ack.Epoch+1)
-	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}, since: i.env.steady(), last: epoch}
+	i.line = line{told: messages.Drain{Epoch: epoch, At: now, Run: run}, since: i.env.clock.Elapsed(), last: epoch}
 	i.write(ctx)
 }
 
@@ -49,11 +49,11 @@ func (i *instance) hear(ctx actor.Context) {
 	if !i.supervised() {
 		return
 	}
-	if i.sight.Channel.Acked(i.line.told.Epoch) != "" {
+	if i.sight.Said().Acked(i.line.told.Epoch) != "" {
 		i.leaving.deaf = false
 	}
 	i.keepTelling(ctx)
-	told, said := i.line.told, i.sight.Channel
+	told, said := i.line.told, i.sight.Said()
 	switch {
 	case i.stage == stageTelling || i.stage == stageFinishing:
 		i.heardLeaving(ctx, said.Acked(told.Epoch))
@@ -64,7 +64,7 @@ func (i *instance) hear(ctx actor.Context) {
 
 // keepTelling compares what stands in the queue with what is to stand there.
 func (i *instance) keepTelling(ctx actor.Context) {
-	told, said := i.line.told, i.sight.Channel
+	told, said := i.line.told, i.sight.Said()
 	switch {
 	case told.Epoch == 0 && stopped(said): // an earlier owner told it to stop and is no more
 		if i.leaving.reasons == nil {
@@ -75,8 +75,8 @@ func (i *instance) keepTelling(ctx actor.Context) {
 		i.wipe(ctx)
 	case said.Drain.Epoch != told.Epoch:
 		i.write(ctx)
-	case i.line.shown.IsZero():
-		i.line.shown = i.env.steady()
+	case i.line.shown == 0:
+		i.line.shown = i.env.clock.Elapsed()
 	}
 }
 
@@ -90,7 +90,7 @@ func stopped(said messages.Channel) bool {
 // the clock of the next owner says.
 func (i *instance) wipe(ctx actor.Context) {
 	key := messages.DrainKey(i.id)
-	if queue, there := i.sight.Channel.Keys[key]; there {
+	if queue, there := i.sight.Said().Keys[key]; there {
 		ctx.Send(i.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: queue, Delete: []string{key}}}})
 	}
 }

@@ -31,9 +31,9 @@ type member struct {
 	condemned bool
 	late      bool // its end showed before the answer to its termination came
 	absence   decide.Absence
-	joined    time.Duration // by the clock that only passes
-	keptAt    time.Time     // when a drain that was to let it finish was called off
-	channel   messages.Channel
+	joined    time.Duration     // by the clock that only passes
+	keptAt    time.Time         // when a drain that was to let it finish was called off
+	channel   *messages.Channel // nil when nothing is said
 	homeID    string
 }
 
@@ -44,11 +44,19 @@ func (m *member) usable(now time.Time) bool {
 		(state == messages.StatePending || state == messages.StateRunning)
 }
 
+// said is what is written about it, empty when nothing is.
+func (m *member) said() messages.Channel {
+	if m.channel == nil {
+		return messages.Channel{}
+	}
+	return *m.channel
+}
+
 // mute says whether its supervisor was told to let the agent go on and has not
 // answered for too long: the agent may pull nothing.
 func (m *member) mute(now time.Time) bool {
-	said := m.channel.Drain
-	return said.Run && m.channel.Ack.Epoch < said.Epoch && now.Sub(said.At) > ackPatience
+	said := m.said().Drain
+	return said.Run && m.said().Ack.Epoch < said.Epoch && now.Sub(said.At) > ackPatience
 }
 
 // runs is the task that its worker was running when last seen; one that was
@@ -63,7 +71,7 @@ func (m *member) runs() messages.TaskID {
 // recallable says whether a drain for being idle may still be taken back.
 func (m *member) recallable() bool {
 	return m.draining && !m.condemned && !m.doomed && !m.foretold && !m.order.Force && !m.order.Finish && m.homeID != "" &&
-		m.channel.Acked(m.channel.Drain.Epoch) != messages.AckDrained && !m.cornered &&
+		m.said().Acked(m.said().Drain.Epoch) != messages.AckDrained && !m.cornered &&
 		len(m.order.Reasons) > 0 && m.order.Reasons[0].Code == messages.ReasonIdle
 }
 
@@ -231,8 +239,9 @@ func (r *resource) homeOf(m *member) string {
 
 // wipe removes everything that the queues still say of an instance that is gone.
 func (r *resource) wipe(ctx actor.Context, m *member) {
-	for _, key := range slices.Sorted(maps.Keys(m.channel.Keys)) {
-		ctx.Send(r.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: m.channel.Keys[key], Delete: []string{key}}}})
+	keys := m.said().Keys
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		ctx.Send(r.observer, messages.WriteSignals{Signals: []messages.Signal{{QueueID: keys[key], Delete: []string{key}}}})
 	}
 }
 
@@ -258,7 +267,10 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 	phase := decide.PhaseOf(row, m.row.ID != "", poll.ServerNow)
 	channel, home := poll.Board.Channel(m.instance.ID), r.homeOf(m)
 	same := m.shows(row, phase) && home == m.homeID && m.silent(channel)
-	m.channel, m.homeID = channel, home
+	m.channel, m.homeID = nil, home
+	if len(channel.Keys) > 0 {
+		m.channel = &channel
+	}
 	if row != nil && m.row.ID == "" && m.polled && phase != messages.PhaseVanished { // it came while we looked
 		r.booted(ctx, m, row)
 	}
@@ -284,7 +296,7 @@ func (m *member) shows(row *messages.WorkerState, phase messages.Phase) bool {
 
 // silent says whether nothing is said on its channel, and nothing is waited for.
 func (m *member) silent(channel messages.Channel) bool {
-	return len(channel.Keys) == 0 && len(m.channel.Keys) == 0 && !m.draining && !m.recalled && !m.doomed
+	return len(channel.Keys) == 0 && len(m.said().Keys) == 0 && !m.draining && !m.recalled && !m.doomed
 }
 
 // idleFrom is the earliest time from which a worker may have been idle: its

@@ -47,8 +47,7 @@ func StartNode(seams Seams, configs []Config) *Node {
 		clock: seams.Clock, runner: seams.Runner, dispatcher: seams.Dispatcher,
 		middleware: seams.Middleware, log: seams.Log, lives: new(atomic.Uint64),
 	}
-	strategy := &supervision{clock: seams.Clock, log: seams.Log, failures: map[string]*lapses{}}
-	root := node.system.Root.Copy().WithGuardian(strategy)
+	root := node.system.Root.Copy().WithGuardian(&supervision{env: base})
 	node.root = base.spawn(root, "node", func() actor.Actor {
 		return &nodeActor{base: base, configs: configs, nodeMemory: memory, ended: node.ended}
 	})

@@ -46,8 +46,17 @@ type InstanceSighted struct {
 	// HomeID is ClearML's id of the queue that its supervisor listens on; empty
 	// without a supervisor.
 	HomeID string
-	// Channel is what is written there about it.
-	Channel Channel
+	// Channel is what is written there about it; nil when nothing is. It is never
+	// changed once it is sent.
+	Channel *Channel
+}
+
+// Said is what is written about the instance, empty when nothing is.
+func (s InstanceSighted) Said() Channel {
+	if s.Channel == nil {
+		return Channel{}
+	}
+	return *s.Channel
 }
 
 // DrainInstance is sent by the resource type: end this instance once it is
