@@ -46,6 +46,6 @@ func (l *Ledger) Claim(ctx context.Context, epoch messages.Epoch) error {
 func fenced(epoch, fence messages.Epoch) error {
 	return &messages.Failure{
 		Class:   messages.ClassFenced,
-		Message: fmt.Sprintf("epoch %d is over: epoch %d has claimed the launch ledger", epoch, fence),
+		Message: fmt.Sprintf("epoch %d is over: epoch %d has claimed the launch ledger (when no other ebb runs, the leases were deleted and the clock is behind: set it right, or delete the stream EBB_LEDGER while nothing is being launched)", epoch, fence),
 	}
 }
