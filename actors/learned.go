@@ -143,27 +143,42 @@ func (r *resource) asked(now time.Time, next choice) {
 
 // granted takes note of instances that EC2 gave.
 func (r *resource) granted(ctx actor.Context, offering messages.Offering) {
-	_, _, stopped := r.learned.Memory.Stopped(r.env.clock.Now())
+	before := r.heldBy()
 	if len(r.learned.Memory.Blocks) == 0 && r.learned.Memory.Drought == (decide.Drought{}) {
 		return
 	}
 	r.learned.Memory = r.learned.Memory.Granted(offering)
 	r.save(ctx)
-	if stopped {
+	if before != "" && r.heldBy() == "" {
 		r.record(ctx, messages.ResourceReleased{Resource: r.spec.Name})
 	}
 	ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name}) // more may be asked for than a probe
 }
 
+// heldBy is what keeps the resource type from launching, or a part of what it
+// may launch, and does not pass by itself: a person has to change a permission,
+// the configuration or a quota. Empty when nothing does.
+func (r *resource) heldBy() messages.FailureClass {
+	if _, class, stopped := r.learned.Memory.Stopped(r.env.clock.Now()); stopped {
+		return class
+	}
+	for _, b := range r.learned.Memory.Blocks {
+		if b.Class == messages.ClassQuota {
+			return b.Class
+		}
+	}
+	return ""
+}
+
 // refused takes note of a refusal, and answers when it is asked again.
 func (r *resource) refused(ctx actor.Context, offering messages.Offering, failure messages.Failure) time.Time {
 	now := r.env.clock.Now()
-	_, _, before := r.learned.Memory.Stopped(now)
+	before := r.heldBy()
 	memory, until := r.learned.Memory.Refused(now, offering, failure.Class, r.rand.Float64())
 	r.learned.Memory = memory
 	r.learned.Breaker = r.learned.Breaker.Unanswered(offering.InstanceType, r.spec.Image)
 	r.save(ctx)
-	if _, _, after := memory.Stopped(now); after && !before {
+	if after := r.heldBy(); after != "" && after != before {
 		r.record(ctx, messages.ResourceHeld{
 			Resource: r.spec.Name, Until: until, Reasons: []messages.Reason{{
 				Code: messages.ReasonLaunchRefused, Subject: string(failure.Class), Detail: failure.Error(),
