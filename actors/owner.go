@@ -315,6 +315,9 @@ func (o *owner) reconfigure(ctx actor.Context, m reconfigure) {
 		o.changes = append(o.changes, o.cfg.changes(m.cfg)...) // nobody acts by what a standby is told
 	}
 	o.cfg, o.version = m.cfg, m.version
+	if o.child == nil {
+		o.env.log.Info().Msg("new configuration; it takes effect when this process acts")
+	}
 	if o.child != nil && !o.ending {
 		o.ending = true
 		ctx.Stop(o.child)

@@ -115,5 +115,5 @@ func (a *autoscaler) end(ctx actor.Context, lost int) {
 	if lost > 0 {
 		a.env.log.Error().Int("lost", lost).Msg("events that could not be published are lost")
 	}
-	ctx.Send(a.stop.asker, messages.AutoscalerEnded{Autoscaler: a.cfg.Name, Left: a.stop.left})
+	ctx.Send(a.stop.asker, messages.AutoscalerEnded{Autoscaler: a.cfg.Name, Acted: true, Left: a.stop.left})
 }

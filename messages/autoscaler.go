@@ -99,6 +99,9 @@ type StopAutoscaler struct {
 // included, and the actor may be stopped.
 type AutoscalerEnded struct {
 	Autoscaler AutoscalerName
+	// Acted says that this process acted for it to the end; one that only stood by
+	// knows nothing of its instances.
+	Acted bool
 	// Left is how many instances go on running.
 	Left int
 }

@@ -287,7 +287,11 @@ func (p *Process) Stop() error {
 	for range p.modes {
 		select {
 		case ended := <-p.node.Ended():
-			p.log.Info().Str("autoscaler", string(ended.Autoscaler)).Int("left_running", ended.Left).Msg("autoscaler stopped")
+			if ended.Acted {
+				p.log.Info().Str("autoscaler", string(ended.Autoscaler)).Int("left_running", ended.Left).Msg("autoscaler stopped")
+			} else {
+				p.log.Info().Str("autoscaler", string(ended.Autoscaler)).Msg("stopped standing by")
+			}
 			continue
 		case <-deadline.C:
 			problem = errors.New("not every autoscaler stopped in time; instances and launches are found again at the next start")
