@@ -41,11 +41,11 @@ type autoscaler struct {
 	again    bool // something changed during the round
 	sources  map[string]*source
 	stop     *stopping
+	pause    pause
+	asked    map[messages.AskID]*asking
 }
 
 // Receive implements actor.Actor.
-//
-//nolint:cyclop // one case for each message
 func (a *autoscaler) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
@@ -57,21 +57,40 @@ func (a *autoscaler) Receive(ctx actor.Context) {
 		if a.stop != nil {
 			a.stop.patience.cancel()
 		}
+		a.pause.again.cancel()
+		a.pause.ends.cancel()
+		for _, asked := range a.asked {
+			asked.patience.cancel()
+		}
 	case messages.AutoscalerMessage:
 		a.on(ctx, m)
 	case resourceBegan:
 		if a.stop != nil {
 			ctx.Send(a.resources[m.name], messages.ShutDownResource{OnShutdown: a.stop.mode})
 		}
+	case pauseRead:
+		a.pauseWasRead(ctx, m)
+	case pauseSaved:
+		a.pauseWasSaved(ctx, m)
 	case rang:
-		switch {
-		case a.round != nil && m.name == "round" && a.round.patience.heeds(m):
-			a.evaluate(ctx)
-		case a.stop != nil && m.name == "stop" && a.stop.patience.heeds(m):
-			a.outOfPatience(ctx)
-		}
+		a.rang(ctx, m)
 	default:
 		a.env.unhandled(ctx)
+	}
+}
+
+func (a *autoscaler) rang(ctx actor.Context, m rang) {
+	switch {
+	case a.round != nil && m.name == "round" && a.round.patience.heeds(m):
+		a.evaluate(ctx)
+	case a.stop != nil && m.name == "stop" && a.stop.patience.heeds(m):
+		a.outOfPatience(ctx)
+	case m.name == "pause" && a.pause.again.heeds(m):
+		a.pauseAgainDue(ctx)
+	case m.name == "pause ends" && a.pause.ends.heeds(m):
+		_ = a.resumeLaunches(ctx, "") // a pause that is not on has no end
+	default:
+		a.askOverdue(ctx, m)
 	}
 }
 
@@ -121,6 +140,14 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.recordsFlushed(ctx, m)
 	case messages.WritesFlushed:
 		a.writesFlushed(ctx)
+	case messages.Ordered:
+		a.order(ctx, m)
+	case messages.QueueReported:
+		a.queueReported(ctx, m)
+	case messages.ResourceReported:
+		a.resourceReported(ctx, m)
+	case messages.InstancesReleased:
+		a.instancesReleased(ctx, m)
 	}
 }
 
@@ -131,6 +158,8 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	a.resources = make(map[messages.ResourceName]*actor.PID)
 	a.born, a.fleet, a.channels = a.env.clock.Now(), newFleet(), newChannels()
 	a.created = make(map[messages.QueueName]bool)
+	a.pause, a.asked = pause{}, nil
+	a.readPause(ctx)
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) }
 	a.provisioner = a.env.spawn(ctx, "provisioner", func() actor.Actor {

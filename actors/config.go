@@ -43,6 +43,9 @@ type Config struct {
 	// Seed is for everything that is drawn: waits with jitter. It is part of ids
 	// too, so that of two processes has to be different.
 	Seed uint64
+	// Watch is told of each event as it is recorded, whether or not it reaches the
+	// bus; nil tells nobody. It must not block.
+	Watch func(messages.Recorded)
 	// Text puts an event into a sentence for the log.
 	Text func(messages.Recorded) string
 }
@@ -62,6 +65,9 @@ type Resource struct {
 	MaxLifetime time.Duration
 	// Fallback says when the on-demand offerings behind the spot ones are asked.
 	Fallback decide.Fallback
+	// Price estimates what an hour of an offering costs in US dollars, zero when
+	// nobody knows; nil knows nothing. It is told, never decided by.
+	Price func(messages.Offering) float64
 	// Image names what the instances boot from: failures to boot are counted anew
 	// when it changes.
 	Image string

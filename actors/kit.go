@@ -28,6 +28,8 @@ type env struct {
 	// lives numbers the incarnations of actors, so that ids made by one are
 	// never made again by its successor.
 	lives *atomic.Uint64
+	// acting is [Seams.Acting].
+	acting func(name messages.AutoscalerName, acts bool)
 	// tenure is the right to act; nil above the autoscaler.
 	tenure *tenure
 }

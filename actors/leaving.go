@@ -41,11 +41,11 @@ const (
 
 // leaving is an instance's way out. The zero value is that of one that stays.
 type leaving struct {
-	reasons  []messages.Reason // why; nil when it is not on its way out
-	doomed   bool              // its worker is missing
-	shutdown bool              // the autoscaler stops
-	finish   bool              // a running task may end first
-	forced   bool              // whatever its worker does
+	reasons []messages.Reason // why; nil when it is not on its way out
+	doomed  bool              // its worker is missing
+	atOnce  bool              // whatever its idle time: the autoscaler stops, or an operator wants it
+	finish  bool              // a running task may end first
+	forced  bool              // whatever its worker does
 	// deaf says that its supervisor did not answer, barred since when its queues
 	// are known to be closed.
 	deaf   bool
@@ -76,7 +76,9 @@ func (i *instance) drain(ctx actor.Context, m messages.DrainInstance) {
 	again := i.leaving.forced && m.Force
 	i.leaving = leaving{
 		reasons: m.Reasons, finish: m.Finish, forced: m.Force, deaf: i.leaving.deaf,
-		shutdown: len(m.Reasons) > 0 && m.Reasons[0].Code == messages.ReasonShutdown,
+	}
+	if len(m.Reasons) > 0 {
+		i.leaving.atOnce = m.Reasons[0].Code == messages.ReasonShutdown || m.Reasons[0].Code == messages.ReasonOperator
 	}
 	if !again {
 		i.record(ctx, messages.InstanceDraining{Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: m.Reasons})
@@ -190,7 +192,7 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 	}
 	l := &i.leaving
 	since, maxIdle := i.sight.IdleSince, i.maxIdle
-	if l.doomed || l.shutdown || l.finish || l.barred > 0 {
+	if l.doomed || l.atOnce || l.finish || l.barred > 0 {
 		since, maxIdle = i.sight.Instance.LaunchedAt, 0 // only a running task counts
 	}
 	var activity *messages.WorkerActivity

@@ -17,6 +17,7 @@ type member struct {
 	instance  messages.Instance
 	pid       *actor.PID
 	phase     messages.Phase
+	since     time.Time            // when its condition changed
 	row       messages.WorkerState // the last row seen; zero ID before the first
 	polled    bool                 // whether any poll has looked for its worker
 	sightedAt time.Time
@@ -83,7 +84,7 @@ func (r *resource) join(ctx actor.Context, found messages.Instance) {
 	}
 	id := found.ID
 	r.members[id] = &member{
-		instance: found, phase: messages.PhaseBooting, sightedAt: r.env.clock.Now(), joined: r.env.clock.Elapsed(),
+		instance: found, phase: messages.PhaseBooting, since: found.LaunchedAt, sightedAt: r.env.clock.Now(), joined: r.env.clock.Elapsed(),
 		pid: r.env.spawn(ctx, string(id), func() actor.Actor {
 			return &instance{
 				env: r.env, id: id, maxIdle: r.spec.MaxIdle, maxLifetime: r.spec.MaxLifetime,
@@ -111,6 +112,7 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 	}
 	r.record(ctx, messages.InstanceGone{
 		Instance: id, Resource: r.spec.Name, Offering: m.instance.Offering, Task: m.runs(), Reasons: reasons,
+		HourlyUSD: r.price(m.instance.Offering),
 		UpSeconds: max(0, r.env.clock.Now().Sub(m.instance.LaunchedAt).Seconds()),
 	})
 	r.wipe(ctx, m)
@@ -213,6 +215,7 @@ func (r *resource) adopt(ctx actor.Context, found messages.Instance) {
 	r.join(ctx, found)
 	r.record(ctx, messages.InstanceAdopted{
 		Instance: found.ID, Resource: r.spec.Name, Launch: found.Launch, Offering: found.Offering, State: found.State,
+		HourlyUSD: r.price(found.Offering),
 	})
 }
 
@@ -280,6 +283,9 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 		}
 		m.row = *row
 	}
+	if phase != m.phase {
+		m.since = poll.At
+	}
 	m.phase, m.polled, m.sightedAt = phase, true, poll.At
 	if !same {
 		if phase != messages.PhaseIdle {
@@ -327,17 +333,25 @@ func (r *resource) sight(ctx actor.Context, m *member) {
 	ctx.Send(m.pid, sighted)
 }
 
-// drain hands the order to end an instance to its actor.
-func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messages.DrainInstance) {
+// drain hands the order to end an instance to its actor. It answers why not,
+// empty when it did.
+func (r *resource) drain(ctx actor.Context, id messages.InstanceID, order messages.DrainInstance) (whyNot string) {
 	m := r.members[id]
-	if m == nil || m.condemned || ((m.draining || m.doomed) && !order.Force) {
-		return
+	switch {
+	case m == nil:
+		return "does not exist"
+	case m.condemned:
+		return "is being terminated already"
+	case (m.draining || m.doomed) && !order.Force:
+		return "is being drained already"
+	case order.Finish && m.homeID == "" && m.phase == messages.PhaseBusy: // what is idle later goes then
+		return "runs a task, and has no supervisor that could let it finish"
+	case order.Finish && r.env.clock.Now().Sub(m.keptAt) < finishAgain:
+		return "could not be told to finish a short time ago"
 	}
-	if order.Finish && ((m.homeID == "" && m.phase == messages.PhaseBusy) || r.env.clock.Now().Sub(m.keptAt) < finishAgain) {
-		return // nobody there could let it finish; what is idle later goes then
-	}
-	m.draining, m.recalled, m.order = true, false, order
+	m.draining, m.recalled, m.order, m.since = true, false, order, r.env.clock.Now()
 	ctx.Send(m.pid, order)
+	return ""
 }
 
 // endSoon is how long the end of an instance is looked for once EC2 announced it.
@@ -350,7 +364,7 @@ const finishAgain = 10 * time.Minute
 // recall takes back the drain of an instance that may still be.
 func (r *resource) recall(ctx actor.Context, id messages.InstanceID, reasons []messages.Reason) {
 	if m := r.members[id]; m != nil && m.recallable() {
-		m.draining, m.recalled, m.order = false, true, messages.DrainInstance{}
+		m.draining, m.recalled, m.order, m.since = false, true, messages.DrainInstance{}, r.env.clock.Now()
 		ctx.Send(m.pid, messages.RecallInstance{Reasons: reasons})
 	}
 }
@@ -396,6 +410,9 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 	case messages.InstanceRetained:
 		r.retained(ctx, m, said)
 	case messages.InstanceDoomed:
+		if !m.doomed {
+			m.since = r.env.clock.Now()
+		}
 		m.doomed, m.order.Reasons = true, said.Reasons
 		ctx.Send(ctx.Parent(), messages.SuspectInstance{Resource: r.spec.Name, Instance: id})
 	case messages.InstanceCornered:
@@ -405,7 +422,7 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 		if len(said.Reasons) > 0 && said.Reasons[0].Code == messages.ReasonNeverRegistered && !m.condemned {
 			r.unbooted(ctx, m)
 		}
-		m.condemned, m.order.Reasons = true, said.Reasons
+		m.condemned, m.order.Reasons, m.since = true, said.Reasons, r.env.clock.Now()
 		ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: id})
 		ctx.Send(r.inventory, messages.HurryListing{For: hurryFor})
 	}
@@ -421,6 +438,7 @@ func (r *resource) retained(ctx actor.Context, m *member, said messages.Instance
 		m.keptAt = r.env.clock.Now()
 	}
 	m.draining, m.order, m.doomed, m.cornered, m.expired, m.recalled = false, messages.DrainInstance{}, false, false, false, false
+	m.since = r.env.clock.Now()
 	if m.phase == messages.PhaseIdle && said.IdleSince.After(m.idleSince) {
 		m.idleSince = said.IdleSince
 	}

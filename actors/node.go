@@ -17,6 +17,7 @@ type Node struct {
 	root   *actor.PID
 	ended  chan messages.AutoscalerEnded
 	memory *nodeMemory
+	desk   *desk
 }
 
 // Seams are what production and simulation differ in.
@@ -28,7 +29,10 @@ type Seams struct {
 	// Middleware is put around the Receive of every actor, the first outermost;
 	// a panic in it is that actor's. Production has none.
 	Middleware []actor.ReceiverMiddleware
-	Log        zerolog.Logger
+	// Acting is told when this process begins and ceases to act for an autoscaler;
+	// nil tells nobody. It must not block.
+	Acting func(name messages.AutoscalerName, acts bool)
+	Log    zerolog.Logger
 }
 
 // StartNode starts an actor system with one autoscaler for each configuration.
@@ -42,14 +46,15 @@ func StartNode(seams Seams, configs []Config) *Node {
 		memory: memory,
 		system: newSystem(seams.Log),
 		ended:  make(chan messages.AutoscalerEnded, len(configs)),
+		desk:   &desk{waiting: make(map[messages.AskID]func(messages.Answered))},
 	}
 	base := &env{
 		clock: seams.Clock, runner: seams.Runner, dispatcher: seams.Dispatcher,
-		middleware: seams.Middleware, log: seams.Log, lives: new(atomic.Uint64),
+		middleware: seams.Middleware, log: seams.Log, lives: new(atomic.Uint64), acting: seams.Acting,
 	}
 	root := node.system.Root.Copy().WithGuardian(&supervision{env: base})
 	node.root = base.spawn(root, "node", func() actor.Actor {
-		return &nodeActor{base: base, configs: configs, nodeMemory: memory, ended: node.ended}
+		return &nodeActor{base: base, configs: configs, nodeMemory: memory, ended: node.ended, desk: node.desk}
 	})
 	return node
 }
@@ -101,6 +106,7 @@ type nodeActor struct {
 	configs []Config
 	*nodeMemory
 	ended chan<- messages.AutoscalerEnded
+	desk  *desk
 	pids  map[messages.AutoscalerName]*actor.PID
 }
 
@@ -132,6 +138,8 @@ func (m *nodeMemory) last(name messages.AutoscalerName) (order reconfigure, ok b
 }
 
 // Receive implements actor.Actor.
+//
+//nolint:cyclop // one case for each message
 func (n *nodeActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
@@ -149,6 +157,14 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 		}
 	case reconfigure:
 		if pid := n.pids[m.cfg.Name]; pid != nil {
+			ctx.Send(pid, m)
+		}
+	case call:
+		n.call(ctx, m)
+	case messages.Answered:
+		n.desk.answer(m)
+	case note:
+		if pid := n.pids[m.name]; pid != nil {
 			ctx.Send(pid, m)
 		}
 	case messages.AutoscalerEnded:

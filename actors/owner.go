@@ -27,6 +27,7 @@ type owner struct {
 
 	recorder *actor.PID // publishes also what a former autoscaler left behind
 	child    *actor.PID // the autoscaler; nil while standing by
+	told     bool       // outside, that this process acts
 	tenure   *tenure    // of the child
 	ending   bool       // the child was stopped and is not gone yet
 	changes  []string   // of a new configuration, until it is told
@@ -81,6 +82,7 @@ func (o *owner) Receive(ctx actor.Context) {
 		o.next.cancel()
 		o.deadline.cancel()
 		o.tenure.end()
+		o.tell(false)
 		o.calls++
 		o.child = nil // its end, which is awaited now, is not to begin another
 	case *actor.Terminated:
@@ -89,6 +91,10 @@ func (o *owner) Receive(ctx actor.Context) {
 		o.leased(ctx, m)
 	case messages.StopAutoscaler:
 		o.beginStop(ctx, m)
+	case messages.Ordered:
+		o.order(ctx, m)
+	case note:
+		ctx.Send(o.recorder, messages.Record{At: o.env.clock.Now(), Event: m.event})
 	case messages.AutoscalerEnded:
 		o.done = &m
 		o.depose(ctx)
@@ -129,9 +135,9 @@ func (o *owner) begin(ctx actor.Context) {
 	if text == nil {
 		text = func(r messages.Recorded) string { return r.Event.Kind() }
 	}
-	publisher, seed := o.cfg.Publisher, o.cfg.Seed
+	publisher, watch, seed := o.cfg.Publisher, o.cfg.Watch, o.cfg.Seed
 	o.recorder = o.env.spawn(ctx, "recorder", func() actor.Actor {
-		return &recorder{env: o.env, publisher: publisher, text: text, rand: rand.New(rand.NewPCG(seed, 1)), outbox: &o.outbox}
+		return &recorder{env: o.env, publisher: publisher, text: text, watch: watch, rand: rand.New(rand.NewPCG(seed, 1)), outbox: &o.outbox}
 	})
 	ctx.Send(ctx.Parent(), autoscalerBegan{name: o.cfg.Name})
 	o.ask(ctx)
@@ -196,6 +202,15 @@ func (o *owner) act(ctx actor.Context) {
 		return &autoscaler{env: &own, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox, closed: &o.closed, recorder: o.recorder}
 	})
 	ctx.Watch(o.child)
+	o.tell(true)
+}
+
+// tell says outside whether this process acts now.
+func (o *owner) tell(acts bool) {
+	if o.env.acting != nil && o.told != acts {
+		o.told = acts
+		o.env.acting(o.cfg.Name, acts)
+	}
 }
 
 // refused handles an acquisition or a renewal that did not succeed.
@@ -232,6 +247,7 @@ func (o *owner) depose(ctx actor.Context) {
 	o.tenure.end()
 	o.next.cancel()
 	o.deadline.cancel()
+	o.tell(false)
 	if o.child == nil {
 		o.afterwards(ctx)
 		return
@@ -240,6 +256,17 @@ func (o *owner) depose(ctx actor.Context) {
 		o.ending = true
 		ctx.Stop(o.child)
 	}
+}
+
+// order hands an order on to the autoscaler, if it acts here.
+func (o *owner) order(ctx actor.Context, m messages.Ordered) {
+	if o.child == nil || o.ending {
+		ctx.Respond(messages.Answered{Ask: m.Ask, Failure: &messages.Failure{
+			Class: messages.ClassHeld, Message: "this process does not act for the autoscaler now; another one does, or will in a moment",
+		}})
+		return
+	}
+	ctx.Forward(o.child)
 }
 
 func (o *owner) childGone(ctx actor.Context, m *actor.Terminated) {

@@ -109,7 +109,8 @@ type Ownership interface {
 }
 
 // State keeps what neither EC2 nor ClearML can tell: refusals, boot times,
-// failures in a row. It is advice: whoever loses it acts safely without.
+// failures in a row, whether an operator has paused launching. Whoever loses it
+// acts safely without, but launches after a pause that is forgotten.
 type State interface {
 	// Load answers what was saved last under the key, nil when nothing was.
 	Load(ctx context.Context, autoscaler messages.AutoscalerName, key string) ([]byte, error)

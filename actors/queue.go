@@ -19,6 +19,8 @@ type queue struct {
 	polled  bool
 	waiting int
 	oldest  time.Time
+	server  time.Time     // the server's clock at the last poll
+	heard   time.Duration // and ours that only passes
 	verdict messages.QueuePlanned
 }
 
@@ -43,6 +45,8 @@ func (q *queue) on(ctx actor.Context, message messages.QueueMessage) {
 		}
 	case messages.QueueJudged:
 		q.judged(ctx, m.Verdict)
+	case messages.ReportQueue:
+		q.report(ctx, m)
 	}
 }
 
@@ -50,14 +54,22 @@ func (q *queue) polledAt(ctx actor.Context, m messages.QueuePolled) {
 	waiting := len(m.State.Entries)
 	changed := !q.polled || waiting != q.waiting
 	q.polled, q.waiting, q.oldest = true, waiting, time.Time{}
-	wait := time.Duration(0)
+	q.server, q.heard = m.ServerNow, q.env.clock.Elapsed()
 	if waiting > 0 {
 		q.oldest = m.State.Entries[0].Added
-		wait = max(0, m.ServerNow.Sub(q.oldest))
 	}
 	if changed {
-		q.record(ctx, messages.QueueObserved{Queue: q.name, Waiting: waiting, OldestWaitSeconds: wait.Seconds()})
+		q.record(ctx, messages.QueueObserved{Queue: q.name, Waiting: waiting, OldestWaitSeconds: q.wait().Seconds()})
 	}
+}
+
+// wait is how long the first task in line has waited, as far as the last poll
+// tells.
+func (q *queue) wait() time.Duration {
+	if q.oldest.IsZero() {
+		return 0
+	}
+	return max(0, q.server.Sub(q.oldest)+q.env.clock.Elapsed()-q.heard)
 }
 
 func (q *queue) state(ctx actor.Context, tick messages.Tick) {

@@ -31,7 +31,7 @@ const (
 // what happened is not forgotten because a recorder failed.
 type outbox struct {
 	events []messages.Recorded
-	lost   int
+	lost   atomic.Int64
 	// waiting is how many there are, for others to read.
 	waiting atomic.Int64
 }
@@ -49,6 +49,7 @@ type recorder struct {
 	env       *env
 	publisher Publisher
 	text      func(messages.Recorded) string
+	watch     func(messages.Recorded)
 	rand      *rand.Rand
 	outbox    *outbox
 
@@ -113,9 +114,11 @@ func (r *recorder) record(ctx actor.Context, m messages.Record) {
 		ID: fmt.Sprintf("%s.%d", r.prefix, r.count), Autoscaler: r.env.name, At: m.At, Event: m.Event,
 	}
 	r.env.log.WithLevel(levelOf(m.Event)).Str("event", m.Event.Kind()).Interface("data", m.Event).Msg(r.text(recorded))
+	if r.watch != nil {
+		r.watch(recorded)
+	}
 	if len(r.outbox.events) >= outboxMax {
-		r.outbox.lost++
-		r.env.log.Error().Int("lost", r.outbox.lost).Str("id", recorded.ID).Msg("event not kept: the bus has been down for too long")
+		r.env.log.Error().Int64("lost", r.outbox.lost.Add(1)).Str("id", recorded.ID).Msg("event not kept: the bus has been down for too long")
 		return
 	}
 	r.outbox.events = append(r.outbox.events, recorded)
@@ -201,7 +204,7 @@ func (r *recorder) dropped(err error) bool {
 	r.env.log.Error().Err(err).Str("id", failure.Code).Msg("event can not be published and is left out")
 	r.outbox.events = slices.Delete(r.outbox.events, at, at+1)
 	r.outbox.waiting.Store(int64(len(r.outbox.events)))
-	r.outbox.lost++
+	r.outbox.lost.Add(1)
 	return true
 }
 
@@ -210,7 +213,7 @@ func (r *recorder) flushed(ctx actor.Context) {
 	if r.flusher == nil {
 		return
 	}
-	ctx.Send(r.flusher, messages.RecordsFlushed{Lost: r.outbox.lost + len(r.outbox.events)})
+	ctx.Send(r.flusher, messages.RecordsFlushed{Lost: int(r.outbox.lost.Load()) + len(r.outbox.events)})
 	r.flusher = nil
 	r.deadline.cancel()
 }

@@ -91,7 +91,7 @@ func (r *resource) begin(ctx actor.Context) {
 	ctx.Send(ctx.Parent(), resourceBegan{name: r.spec.Name})
 }
 
-//nolint:cyclop // one case for each message
+//nolint:cyclop,funlen // one case for each message
 func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
 	switch m := message.(type) {
 	case messages.WorkersPolled:
@@ -113,6 +113,10 @@ func (r *resource) on(ctx actor.Context, message messages.ResourceMessage) {
 		}
 	case messages.ShutDownResource:
 		r.shutDown(ctx, m.OnShutdown)
+	case messages.ReportResource:
+		r.report(ctx, m)
+	case messages.ReleaseInstances:
+		r.release(ctx, m)
 	case messages.LaunchIntended:
 		if flight := r.launching[m.Request]; flight != nil {
 			flight.launch, flight.waits = m.Launch, false
@@ -323,6 +327,7 @@ func (r *resource) launchSettled(ctx actor.Context, m messages.LaunchSettled) {
 		r.join(ctx, launched)
 		r.record(ctx, messages.InstanceLaunched{
 			Instance: launched.ID, Resource: r.spec.Name, Request: m.Request, Launch: m.Launch, Offering: launched.Offering,
+			HourlyUSD: r.price(launched.Offering),
 		})
 	}
 	if m.Failure == nil {

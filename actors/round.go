@@ -91,6 +91,7 @@ func (a *autoscaler) evaluate(ctx actor.Context) {
 		return
 	}
 	now, policy := a.env.clock.Now(), a.cfg.policy(a.retired)
+	policy.Hold = a.hold()
 	view := decide.View{SnapshotAt: a.snapshot.At, Demand: r.demand, Capacity: r.capacity}
 	plan := decide.Evaluate(now, policy, view)
 	if breaches := decide.Check(now, policy, view, plan); len(breaches) > 0 {
@@ -131,11 +132,13 @@ type source struct {
 	lastGood time.Time
 	down     time.Time // since when; zero while it answers
 	class    messages.FailureClass
+	message  string
 }
 
 // failed records the first of a row of failures, and each new kind of failure.
 func (a *autoscaler) failed(ctx actor.Context, name string, at time.Time, failure messages.Failure) {
 	s := a.sources[name]
+	s.message = failure.Error()
 	a.env.log.Warn().Str("source", name).Str("failure", failure.Error()).Msg("observation failed; what is known is held")
 	if name == sourceClearML {
 		defer a.evaluateAgain(ctx) // so that queues say that they are held, once the snapshot is too old
@@ -156,5 +159,5 @@ func (a *autoscaler) recovered(ctx actor.Context, name string, at time.Time) {
 	if !s.down.IsZero() {
 		a.record(ctx, messages.ObservationRecovered{Source: name, DownSeconds: max(0, at.Sub(s.down).Seconds())})
 	}
-	s.lastGood, s.down, s.class = at, time.Time{}, ""
+	s.lastGood, s.down, s.class, s.message = at, time.Time{}, "", ""
 }

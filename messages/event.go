@@ -81,6 +81,10 @@ const (
 	ReasonGuarded ReasonCode = "guarded"
 	// ReasonPolicy: the configuration says so.
 	ReasonPolicy ReasonCode = "policy"
+	// ReasonPaused: an operator has paused launching.
+	ReasonPaused ReasonCode = "paused"
+	// ReasonOperator: an operator asked for it.
+	ReasonOperator ReasonCode = "operator"
 )
 
 // DrainMethod is how it was made certain that an instance has no work.
@@ -212,6 +216,8 @@ type InstanceLaunched struct {
 	Request  RequestID    `json:"request,omitempty"`
 	Launch   LaunchID     `json:"launch"`
 	Offering Offering     `json:"offering"`
+	// HourlyUSD is the estimated price of an hour; zero when it is not known.
+	HourlyUSD float64 `json:"hourly_usd,omitempty"`
 }
 
 // InstanceAdopted is recorded when a listing shows an instance of ours that
@@ -223,6 +229,8 @@ type InstanceAdopted struct {
 	Launch   LaunchID      `json:"launch,omitempty"`
 	Offering Offering      `json:"offering"`
 	State    InstanceState `json:"state"`
+	// HourlyUSD is the estimated price of an hour; zero when it is not known.
+	HourlyUSD float64 `json:"hourly_usd,omitempty"`
 }
 
 // InstanceRegistered is recorded when an instance's worker is first seen.
@@ -294,6 +302,8 @@ type InstanceGone struct {
 	Reasons   []Reason `json:"reasons"`
 	// Task is what its worker was running when last seen, if anything.
 	Task TaskID `json:"task,omitempty"`
+	// HourlyUSD is the estimated price of an hour; zero when it is not known.
+	HourlyUSD float64 `json:"hourly_usd,omitempty"`
 }
 
 // InstanceStray is recorded when a listing shows an instance with our owner
@@ -306,9 +316,33 @@ type InstanceStray struct {
 }
 
 // AutoscalerReconfigured is recorded when a new configuration takes effect
-// without a restart. Changes has one line for each change.
+// without a restart. Changes has one line for each change, Restart one for each
+// that takes effect at the next start only.
 type AutoscalerReconfigured struct {
 	Changes []string `json:"changes"`
+	Restart []string `json:"restart,omitempty"`
+}
+
+// AutoscalerMisconfigured is recorded when a new configuration is not sound; the
+// old one stays in effect.
+type AutoscalerMisconfigured struct {
+	// Problems has a line for each, with the place and the cure.
+	Problems []string `json:"problems"`
+}
+
+// AutoscalerPaused is recorded when an operator ends launching for a while.
+type AutoscalerPaused struct {
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Until is when it ends by itself; zero is never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// AutoscalerResumed is recorded when launching goes on after a pause.
+type AutoscalerResumed struct {
+	// By is empty when the pause ended by itself.
+	By            string  `json:"by,omitempty"`
+	PausedSeconds float64 `json:"paused_seconds"`
 }
 
 // InstanceNoticed is recorded when EC2 announces to take an instance back.

@@ -64,6 +64,15 @@ func (InstanceStray) Kind() string { return "instance.stray" }
 func (AutoscalerReconfigured) Kind() string { return "autoscaler.reconfigured" }
 
 // Kind implements [Event].
+func (AutoscalerMisconfigured) Kind() string { return "autoscaler.misconfigured" }
+
+// Kind implements [Event].
+func (AutoscalerPaused) Kind() string { return "autoscaler.paused" }
+
+// Kind implements [Event].
+func (AutoscalerResumed) Kind() string { return "autoscaler.resumed" }
+
+// Kind implements [Event].
 func (InstanceNoticed) Kind() string { return "instance.noticed" }
 
 // Kind implements [Event].
@@ -160,6 +169,15 @@ func (e InstanceStray) About() string { return string(e.Instance) }
 func (AutoscalerReconfigured) About() string { return "" }
 
 // About implements [Event].
+func (AutoscalerMisconfigured) About() string { return "" }
+
+// About implements [Event].
+func (AutoscalerPaused) About() string { return "" }
+
+// About implements [Event].
+func (AutoscalerResumed) About() string { return "" }
+
+// About implements [Event].
 func (e InstanceNoticed) About() string { return string(e.Instance) }
 
 // About implements [Event].
@@ -192,35 +210,38 @@ func (e TaskLost) About() string { return string(e.Task) }
 // About implements [Event].
 func (e TaskDuplicated) About() string { return string(e.Task) }
 
-func (AutoscalerStarted) event()      {}
-func (AutoscalerStopped) event()      {}
-func (ObservationFailed) event()      {}
-func (ObservationRecovered) event()   {}
-func (QueueCreated) event()           {}
-func (QueueObserved) event()          {}
-func (QueuePlanned) event()           {}
-func (InstanceRequested) event()      {}
-func (InstanceRefused) event()        {}
-func (InstanceLaunched) event()       {}
-func (InstanceAdopted) event()        {}
-func (InstanceRegistered) event()     {}
-func (InstanceBusy) event()           {}
-func (InstanceIdle) event()           {}
-func (InstanceDraining) event()       {}
-func (InstanceKept) event()           {}
-func (InstanceUnready) event()        {}
-func (InstanceTerminating) event()    {}
-func (InstanceGone) event()           {}
-func (InstanceStray) event()          {}
-func (AutoscalerReconfigured) event() {}
-func (InstanceNoticed) event()        {}
-func (InstanceRecalled) event()       {}
-func (InstanceUnended) event()        {}
-func (ResourceHeld) event()           {}
-func (ResourceReleased) event()       {}
-func (FleetGuarded) event()           {}
-func (QueueClosed) event()            {}
-func (QueueOpened) event()            {}
-func (TaskRequeued) event()           {}
-func (TaskLost) event()               {}
-func (TaskDuplicated) event()         {}
+func (AutoscalerStarted) event()       {}
+func (AutoscalerStopped) event()       {}
+func (ObservationFailed) event()       {}
+func (ObservationRecovered) event()    {}
+func (QueueCreated) event()            {}
+func (QueueObserved) event()           {}
+func (QueuePlanned) event()            {}
+func (InstanceRequested) event()       {}
+func (InstanceRefused) event()         {}
+func (InstanceLaunched) event()        {}
+func (InstanceAdopted) event()         {}
+func (InstanceRegistered) event()      {}
+func (InstanceBusy) event()            {}
+func (InstanceIdle) event()            {}
+func (InstanceDraining) event()        {}
+func (InstanceKept) event()            {}
+func (InstanceUnready) event()         {}
+func (InstanceTerminating) event()     {}
+func (InstanceGone) event()            {}
+func (InstanceStray) event()           {}
+func (AutoscalerReconfigured) event()  {}
+func (AutoscalerResumed) event()       {}
+func (AutoscalerPaused) event()        {}
+func (AutoscalerMisconfigured) event() {}
+func (InstanceNoticed) event()         {}
+func (InstanceRecalled) event()        {}
+func (InstanceUnended) event()         {}
+func (ResourceHeld) event()            {}
+func (ResourceReleased) event()        {}
+func (FleetGuarded) event()            {}
+func (QueueClosed) event()             {}
+func (QueueOpened) event()             {}
+func (TaskRequeued) event()            {}
+func (TaskLost) event()                {}
+func (TaskDuplicated) event()          {}

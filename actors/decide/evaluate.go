@@ -205,7 +205,12 @@ func (e *evaluation) recallable(r int) int {
 }
 
 // room is how many instances of a resource type may be launched now.
-func (e *evaluation) room(r int) int { return room(e.now, e.capacity[r], e.policy.Resources[r].Max) }
+func (e *evaluation) room(r int) int {
+	if e.policy.Hold.Code != "" {
+		return 0
+	}
+	return room(e.now, e.capacity[r], e.policy.Resources[r].Max)
+}
 
 // have is what needs no launch: idle, coming and taken back.
 func (e *evaluation) have(r int) int { return e.idle(r) + e.coming(r) + e.recallable(r) }

@@ -14,6 +14,9 @@ func Check(now time.Time, policy Policy, view View, plan Plan) []string {
 	if stale(now, policy, view) && len(plan.Launches)+len(plan.Recalls)+len(plan.Drains) > 0 {
 		c.breach("acts on a stale snapshot")
 	}
+	if policy.Hold.Code != "" && len(plan.Launches) > 0 {
+		c.breach("launches although launching is held")
+	}
 	c.launches()
 	c.recalls()
 	c.drains()
@@ -271,7 +274,7 @@ func (c *checker) roomFor(queue QueuePolicy, unsure bool) {
 		if !configured || !capacity.Known {
 			continue
 		}
-		if !unsure && room(c.now, capacity, limit) > c.launched[name] {
+		if !unsure && c.policy.Hold.Code == "" && room(c.now, capacity, limit) > c.launched[name] {
 			c.breach("leaves tasks of queue %s although %s has room", queue.Name, name)
 		}
 		if recallable(capacity, limit) > c.recalled[name] {

@@ -183,6 +183,16 @@ func (m Memory) Unanswered(offering messages.Offering) Memory {
 	return next
 }
 
+// Shut says whether an offering may not be asked for at now, why, and until when.
+func (m Memory) Shut(now time.Time, offering messages.Offering) (until time.Time, class messages.FailureClass, shut bool) {
+	for _, b := range m.Blocks {
+		if state, again := b.state(now); b.Scope.Holds(offering) && state < halfOpen && again.After(until) {
+			until, class, shut = again, b.Class, true
+		}
+	}
+	return until, class, shut
+}
+
 // Stopped says whether launching is stopped because EC2 refuses for a reason
 // that does not pass by itself, why, and when one instance is tried again.
 func (m Memory) Stopped(now time.Time) (until time.Time, class messages.FailureClass, stopped bool) {

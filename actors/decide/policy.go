@@ -11,6 +11,9 @@ import (
 type Policy struct {
 	Resources []ResourcePolicy
 	Queues    []QueuePolicy
+	// Hold is why nothing may be launched; with an empty code launching is allowed.
+	// Instances are drained and taken back all the same.
+	Hold messages.Reason
 	// SnapshotMaxAge is the age at which an answer of the ClearML server is too
 	// old to act on.
 	SnapshotMaxAge time.Duration

@@ -21,6 +21,9 @@ func TestEveryPlanIsSound(t *testing.T) {
 		if rapid.Bool().Draw(t, "odd age") {
 			w.view.SnapshotAt = w.now.Add(-time.Duration(rapid.IntRange(-400, 400).Draw(t, "age")) * time.Second)
 		}
+		if rapid.Bool().Draw(t, "held") {
+			w.policy.Hold = messages.Reason{Code: messages.ReasonPaused}
+		}
 		plan := w.evaluate()
 		for _, breach := range w.check(plan) {
 			t.Errorf("breach: %s", breach)
@@ -282,6 +285,27 @@ func TestTakingBackComesBeforeLaunching(t *testing.T) {
 		for name := range counts(plan) {
 			if capacity := w.view.Capacity[name]; back[name] < len(capacity.Recallable) {
 				t.Errorf("launches %s with %d of %d taken back", name, back[name], len(capacity.Recallable))
+			}
+		}
+	})
+}
+
+// Goal: a pause keeps back launches and nothing else, and says so wherever it
+// leaves tasks.
+func TestAPauseOnlyKeepsLaunchesBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := withExtra(t, drawn(5).Draw(t, "world"))
+		free := w.evaluate()
+		w.policy.Hold = messages.Reason{Code: messages.ReasonPaused, Detail: "by ana"}
+		held := w.evaluate()
+		if len(held.Launches) > 0 || recalled(held) != recalled(free) || !reflect.DeepEqual(held.Drains, free.Drains) {
+			t.Errorf("paused %+v\nnot paused %+v", held, free)
+		}
+		for n, verdict := range held.Verdicts {
+			if served := len(w.policy.Queues[n].Resources) > 0; verdict.Unmet > 0 && served &&
+				!slices.Equal(verdict.Reasons, []messages.Reason{w.policy.Hold}) && verdict.Reasons[0].Code != messages.ReasonNoResource {
+				t.Errorf("queue %s: reasons %+v", verdict.Queue, verdict.Reasons)
 			}
 		}
 	})

@@ -55,6 +55,9 @@ func (e *evaluation) whyUnmet(q int) []messages.Reason {
 			Detail: "no configured resource type serves this queue",
 		}}
 	}
+	if e.policy.Hold.Code != "" {
+		return []messages.Reason{e.policy.Hold}
+	}
 	if len(e.unsure) > 0 && e.unsure[q] {
 		return e.whyUnsure(q)
 	}

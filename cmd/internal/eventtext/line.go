@@ -13,7 +13,7 @@ import (
 const PartMax = 300
 
 // kindWidth is the width of the longest kind, so that subjects stand in a column.
-const kindWidth = len("autoscaler.reconfigured")
+const kindWidth = len("autoscaler.misconfigured")
 
 // Line is the event on one line: time, autoscaler, kind, subject, and what
 // happened in words. It does not end in a line break.

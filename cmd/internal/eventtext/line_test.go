@@ -25,6 +25,12 @@ func events() []messages.Event {
 		messages.AutoscalerStarted{Version: "v1.2.3"},
 		messages.AutoscalerStarted{Version: "v1.2.3", Holder: "host-1:4242:9f3c", Epoch: 7},
 		messages.AutoscalerReconfigured{Changes: []string{"max_instances of big: 4, was 8", "queue cpu is\nnot served any more"}},
+		messages.AutoscalerReconfigured{Restart: []string{"state_dir: takes effect at the next start"}},
+		messages.AutoscalerMisconfigured{Problems: []string{"ebb.yaml:3: region: is empty;\nwrite one"}},
+		messages.AutoscalerPaused{By: "ana\n", Why: "moving\tdata", Until: noon.Add(time.Hour)},
+		messages.AutoscalerPaused{},
+		messages.AutoscalerResumed{By: "ana", PausedSeconds: 90},
+		messages.AutoscalerResumed{PausedSeconds: 3600},
 		messages.QueueCreated{Queue: "gpu"},
 		messages.ObservationFailed{Source: "clearml", Class: messages.ClassUnauthorized, Code: "401", Message: "bad\nkey", LastGood: noon},
 		messages.ObservationFailed{Source: "ec2", Class: messages.ClassTransient, Message: "connection refused"},
@@ -114,6 +120,7 @@ func TestReason(t *testing.T) {
 		messages.ReasonNeverRegistered, messages.ReasonWorkerVanished, messages.ReasonShutdown, messages.ReasonNoResource,
 		messages.ReasonEnded, messages.ReasonInterrupted, messages.ReasonMaxLifetime, messages.ReasonOverMax, messages.ReasonBootFailures,
 		messages.ReasonLaunchRefused, messages.ReasonInstanceGone, messages.ReasonNeverStarted, messages.ReasonGuarded, messages.ReasonPolicy,
+		messages.ReasonPaused, messages.ReasonOperator,
 	}
 	for _, code := range codes {
 		if text := eventtext.Reason(messages.Reason{Code: code}); text == "" || text == string(code) {

@@ -79,5 +79,7 @@ func phrases() map[messages.ReasonCode]string {
 		messages.ReasonNeverStarted:    "taken but never started",
 		messages.ReasonGuarded:         "too many look unhealthy at once to believe it",
 		messages.ReasonPolicy:          "as configured",
+		messages.ReasonPaused:          "launching is paused",
+		messages.ReasonOperator:        "an operator wants it",
 	}
 }

@@ -12,7 +12,8 @@ import (
 // exhaustive over the sealed set; the parts below only know theirs.
 func Words(event messages.Event) string {
 	switch e := event.(type) {
-	case messages.AutoscalerStarted, messages.AutoscalerStopped, messages.AutoscalerReconfigured,
+	case messages.AutoscalerStarted, messages.AutoscalerStopped, messages.AutoscalerReconfigured, messages.AutoscalerMisconfigured,
+		messages.AutoscalerPaused, messages.AutoscalerResumed,
 		messages.ObservationFailed, messages.ObservationRecovered:
 		return autoscalerWords(e)
 	case messages.QueueCreated, messages.QueueObserved, messages.QueuePlanned, messages.QueueClosed, messages.QueueOpened:
@@ -42,11 +43,27 @@ func autoscalerWords(event any) string {
 		}
 		return text
 	case messages.AutoscalerReconfigured:
-		changes := make([]string, 0, len(e.Changes))
-		for _, change := range e.Changes {
-			changes = append(changes, clean(change))
+		text := "new configuration: " + listed(e.Changes)
+		if len(e.Restart) > 0 {
+			text += "; at the next start: " + listed(e.Restart)
 		}
-		return "new configuration: " + strings.Join(changes, "; ")
+		return text
+	case messages.AutoscalerMisconfigured:
+		return "the new configuration is not sound and the old one stays: " + listed(e.Problems)
+	case messages.AutoscalerPaused:
+		text := "nothing is launched" + by(e.By)
+		if !e.Until.IsZero() {
+			text += ", until " + clock(e.Until)
+		}
+		if e.Why != "" {
+			text += ": " + clean(e.Why)
+		}
+		return text
+	case messages.AutoscalerResumed:
+		if e.By == "" {
+			return "the pause of " + seconds(e.PausedSeconds) + " is over"
+		}
+		return "launches again after " + seconds(e.PausedSeconds) + by(e.By)
 	case messages.AutoscalerStopped:
 		return fmt.Sprintf("stopped (on_shutdown: %s), %s left running", clean(e.OnShutdown), counted(e.Left, "instance"))
 	case messages.ObservationFailed:
@@ -59,6 +76,25 @@ func autoscalerWords(event any) string {
 		return "answers again after " + seconds(e.DownSeconds)
 	}
 	return ""
+}
+
+// by names who asked for something.
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return ", asked by " + clean(who)
+}
+
+func listed(lines []string) string {
+	cleaned := make([]string, 0, len(lines))
+	for _, l := range lines {
+		cleaned = append(cleaned, clean(l))
+	}
+	if len(cleaned) == 0 {
+		return "nothing changes"
+	}
+	return strings.Join(cleaned, "; ")
 }
 
 func queueWords(event any) string {

@@ -42,7 +42,9 @@ func (e expected) fits(breach string) bool {
 	return slices.ContainsFunc(e.words, func(r *regexp.Regexp) bool { return r.MatchString(breach) })
 }
 
-func bugs() []bug { return slices.Concat(launching(), looking(), draining(), owning(), rescuing()) }
+func bugs() []bug {
+	return slices.Concat(launching(), looking(), draining(), owning(), rescuing(), ordering())
+}
 
 // catch is the first seed that shows a bug.
 type catch struct {

@@ -33,6 +33,7 @@ func misfortunes() map[string]fault {
 		"abort":          {1, (*misfortune).abort},
 		"stop":           {1, (*misfortune).stop},
 		"set-clock":      {1, (*misfortune).setClock},
+		"operator":       {2, (*misfortune).operator},
 		// Those drawn once for the world.
 		"standby":    {},
 		"agents":     {},
@@ -262,6 +263,25 @@ func (m *misfortune) reload() error {
 func (m *misfortune) abort() error {
 	_, err := m.world.Abort(m.rng.IntN(1000))
 	return err
+}
+
+// operator orders something: an operator is not a misfortune, but may come in
+// the middle of one.
+func (m *misfortune) operator() error {
+	orders := []messages.Order{
+		messages.PauseLaunches{Why: "drawn"},
+		messages.PauseLaunches{Why: "drawn", Until: m.world.Now().Add(between(m.rng, time.Minute, 20*time.Minute))},
+		messages.ResumeLaunches{},
+		messages.ResumeLaunches{},
+		messages.DrainIdleNow{},
+		messages.ReportStatus{},
+	}
+	if running := m.running(func(fakeec2.Instance) bool { return true }); len(running) > 0 {
+		id := messages.InstanceID(running[m.rng.IntN(len(running))].ID)
+		orders = append(orders, messages.DrainInstanceNow{Instance: id}, messages.DrainInstanceNow{Instance: id}, messages.DrainInstanceNow{Instance: id, Force: true})
+	}
+	m.world.Order(orders[m.rng.IntN(len(orders))])
+	return nil
 }
 
 // stop ends the program in good order in the midst of it all, and starts it again.

@@ -52,7 +52,11 @@ type laws struct {
 	skews     []time.Duration       // how far any clock ever was
 	turned    time.Time             // when one was set last
 	leaks     int                   // of the secret
-	dead      []time.Time           // when instances were ended for looking dead
+	paused    time.Time             // since when an operator was told that launching is; zero when it is not
+	// pausedUntil is when the pause ends by itself, zero for never.
+	pausedUntil time.Time
+	dismissed   map[string]bool // instances that an operator wanted gone: whether at once
+	dead        []time.Time     // when instances were ended for looking dead
 
 	configurations []configuration // the oldest first
 	explained      map[messages.InstanceID]*explanation
@@ -92,7 +96,7 @@ func newLaws(w *World) *laws {
 	return &laws{
 		world: w, instances: map[string]*instance{}, hosts: map[string]*instance{}, alive: map[string]int{},
 		perLaunch: map[string]int{}, waiting: map[string][]sample{}, tasks: map[string]*task{},
-		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{},
+		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{}, dismissed: map[string]bool{},
 	}
 }
 
@@ -144,6 +148,7 @@ func (l *laws) launched(t fakeec2.Transition) {
 	if l.perLaunch[launch] > record.Intent.Count {
 		l.breach("launch %s asked for %d instances and has %d", launch, record.Intent.Count, l.perLaunch[launch])
 	}
+	l.launchedPaused(i.id, l.soonest(record.Intent.At))
 	spec, configured := l.limitSince(i.resource, l.soonest(record.Intent.At))
 	switch {
 	case !configured:
@@ -161,6 +166,9 @@ func (l *laws) needed(spec Resource) {
 	booting := 0
 	for _, i := range l.order {
 		if i.resource != spec.Name || !i.ended.IsZero() || i.registered || now.Sub(i.launched) >= spec.MaxSpinUp {
+			continue
+		}
+		if _, replaced := l.dismissed[i.id]; replaced {
 			continue
 		}
 		if notice, _ := l.world.cloud.Notice(i.id); notice.Action == "" { // one that EC2 takes back is replaced

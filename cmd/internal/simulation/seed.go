@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -271,5 +272,14 @@ func (m *misfortune) heal() error {
 	}
 	original := w.options.Clone()
 	original.Queues, original.Resources = m.options.Queues, m.options.Resources
-	return w.Reload(original)
+	if err := w.Reload(original); err != nil {
+		return err
+	}
+	for range 30 { // until somebody acts, and knows whether it is paused
+		if answer := w.Order(messages.ResumeLaunches{}); answer.Failure != nil && answer.Failure.Class == messages.ClassInvalid {
+			return nil
+		}
+		w.Advance(10 * time.Second)
+	}
+	return errors.New("launching can not be resumed")
 }

@@ -58,7 +58,7 @@ func (l *laws) endsBusy(i *instance, t fakeec2.Transition) {
 	lost := i.task
 	i.task = nil
 	l.lose(lost, "%s ended: %s", i.id, t.Reason)
-	if t.Reason != userEnded || l.stopping == messages.ShutdownAll {
+	if t.Reason != userEnded || l.stopping == messages.ShutdownAll || l.dismissed[i.id] {
 		return
 	}
 	story := fmt.Sprintf("%s was terminated with %s, that it pulled %s before, %s after it was checked",

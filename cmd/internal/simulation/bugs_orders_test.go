@@ -1,0 +1,47 @@
+package simulation
+
+import (
+	"context"
+
+	"github.com/ebbscale/ebb/actors"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// ordering are the bugs in what operators ask.
+func ordering() []bug {
+	held := says("an operator's word holds", "launching is paused since")
+	return []bug{
+		{"a pause is not kept over a restart", bendState(func(s *bentState) { s.forgets = "pause" }), held},
+		{"a pause is announced and not heeded", bendMessages("autoscaler", func(message any) []any {
+			if ordered, ok := message.(messages.Ordered); ok {
+				if _, pauses := ordered.Order.(messages.PauseLaunches); pauses {
+					resumed := ordered
+					resumed.Ask, resumed.Order = 0, messages.ResumeLaunches{}
+					return []any{ordered, resumed}
+				}
+			}
+			return []any{message}
+		}), held},
+	}
+}
+
+// bentState forgets what is saved under one key.
+type bentState struct {
+	actors.State
+	forgets string
+}
+
+func (s bentState) Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error {
+	if key == s.forgets {
+		return nil
+	}
+	return s.State.Save(ctx, autoscaler, key, value)
+}
+
+func bendState(bend func(s *bentState)) *mistake {
+	return &mistake{configure: func(_ *process, cfg *actors.Config) {
+		s := bentState{State: cfg.State}
+		bend(&s)
+		cfg.State = s
+	}}
+}
