@@ -20,7 +20,7 @@ type autoscaler struct {
 	env     *env
 	cfg     Config
 	lease   messages.Lease
-	changes []string // of a new configuration, to be told
+	changed messages.AutoscalerReconfigured // to be told
 	outbox  *outbox
 	closed  *closedQueues
 	born    time.Time
@@ -192,8 +192,8 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	a.record(ctx, messages.AutoscalerStarted{
 		Version: a.cfg.Version, Holder: a.lease.Holder, Epoch: a.lease.Epoch, Queues: names, Resources: a.resourceNames(),
 	})
-	if len(a.changes) > 0 {
-		a.record(ctx, messages.AutoscalerReconfigured{Changes: a.changes})
+	if len(a.changed.Changes)+len(a.changed.Restart) > 0 {
+		a.record(ctx, a.changed)
 	}
 	ctx.Send(ctx.Parent(), autoscalerBegan{name: a.cfg.Name})
 }

@@ -43,7 +43,8 @@ func (n *Node) Order(name messages.AutoscalerName, by string, order messages.Ord
 	return func() { n.desk.take(id) }
 }
 
-// Note has an event recorded that happened outside of the actors.
+// Note has an event recorded that happened outside of the actors, if this process
+// acts for the autoscaler.
 func (n *Node) Note(name messages.AutoscalerName, event messages.Event) {
 	n.system.Root.Send(n.root, note{name: name, event: event})
 }

@@ -67,11 +67,20 @@ func (n *Node) Stop(modes map[messages.AutoscalerName]messages.OnShutdown, patie
 	n.system.Root.Send(n.root, order)
 }
 
+// Change is a new configuration of an autoscaler that runs.
+type Change struct {
+	Config Config
+	// Lines say what is different, for the event; nil has the actors say what they
+	// see of it. Restart are differences that take effect at the next start only.
+	Lines   []string
+	Restart []string
+}
+
 // Reconfigure gives autoscalers that run a new configuration; one whose name is
 // not known here is left out, and one that is not named keeps what it has.
-func (n *Node) Reconfigure(configs []Config) {
-	for _, cfg := range configs {
-		n.system.Root.Send(n.root, n.memory.renew(cfg))
+func (n *Node) Reconfigure(changes []Change) {
+	for _, change := range changes {
+		n.system.Root.Send(n.root, n.memory.renew(change))
 	}
 }
 
@@ -92,7 +101,8 @@ type stopAll struct {
 
 // reconfigure is [Node.Reconfigure] inside. The version grows with each.
 type reconfigure struct {
-	cfg     Config
+	Change
+
 	version uint64
 }
 
@@ -121,11 +131,13 @@ type nodeMemory struct {
 }
 
 // renew remembers a configuration as the last one of its autoscaler.
-func (m *nodeMemory) renew(cfg Config) reconfigure {
+func (m *nodeMemory) renew(change Change) reconfigure {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	order := reconfigure{cfg: cfg.filled(), version: m.renewed[cfg.Name].version + 1}
-	m.renewed[cfg.Name] = order
+	change.Config = change.Config.filled()
+	name := change.Config.Name
+	order := reconfigure{Change: change, version: m.renewed[name].version + 1}
+	m.renewed[name] = order
 	return order
 }
 
@@ -156,7 +168,7 @@ func (n *nodeActor) Receive(ctx actor.Context) {
 			n.stopOne(ctx, m.name)
 		}
 	case reconfigure:
-		if pid := n.pids[m.cfg.Name]; pid != nil {
+		if pid := n.pids[m.Config.Name]; pid != nil {
 			ctx.Send(pid, m)
 		}
 	case call:

@@ -4,18 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/ebbscale/ebb/messages"
 )
 
-// orderPatience is how long queues and resource types may take to answer to an
-// order; one that has failed meanwhile never does.
-const orderPatience = 2 * time.Second
-
-// asking is an order under way: answers come in until all are there.
+// asking is an order under way: answers come in until all are there, for
+// [Config.AnswerFresh] at the most; an actor that has failed meanwhile never answers.
 type asking struct {
 	asker    *actor.PID
 	status   *messages.Status // of a report
@@ -86,7 +82,7 @@ func (a *autoscaler) ask(ctx actor.Context, id messages.AskID, asked *asking) {
 	}
 	asked.asker, asked.missing = ctx.Sender(), make(map[string]bool)
 	a.asked[id] = asked
-	asked.patience.set(a.env, ctx, askAlarm(id), orderPatience)
+	asked.patience.set(a.env, ctx, askAlarm(id), a.cfg.AnswerFresh)
 }
 
 // pauseStore is who answers once the pause is kept.

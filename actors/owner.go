@@ -25,13 +25,13 @@ type owner struct {
 	env *env
 	*estate
 
-	recorder *actor.PID // publishes also what a former autoscaler left behind
-	child    *actor.PID // the autoscaler; nil while standing by
-	told     bool       // outside, that this process acts
-	tenure   *tenure    // of the child
-	ending   bool       // the child was stopped and is not gone yet
-	changes  []string   // of a new configuration, until it is told
-	next     alarm      // to acquire, or to renew
+	recorder *actor.PID                      // publishes also what a former autoscaler left behind
+	child    *actor.PID                      // the autoscaler; nil while standing by
+	told     bool                            // outside, that this process acts
+	tenure   *tenure                         // of the child
+	ending   bool                            // the child was stopped and is not gone yet
+	changed  messages.AutoscalerReconfigured // until it is told
+	next     alarm                           // to acquire, or to renew
 	deadline alarm
 	problem  messages.FailureClass // of the last try to acquire that failed, for the log
 	stop     *stopOne
@@ -94,7 +94,9 @@ func (o *owner) Receive(ctx actor.Context) {
 	case messages.Ordered:
 		o.order(ctx, m)
 	case note:
-		ctx.Send(o.recorder, messages.Record{At: o.env.clock.Now(), Event: m.event})
+		if o.child != nil { // else another process says so
+			ctx.Send(o.recorder, messages.Record{At: o.env.clock.Now(), Event: m.event})
+		}
 	case messages.AutoscalerEnded:
 		o.done = &m
 		o.depose(ctx)
@@ -192,14 +194,14 @@ func (o *owner) leased(ctx actor.Context, m leased) {
 // act starts the autoscaler.
 func (o *owner) act(ctx actor.Context) {
 	o.env.log.Info().Uint64("epoch", uint64(o.lease.Epoch)).Str("holder", o.lease.Holder).Msg("this process acts for the autoscaler")
-	cfg, lease, changes := o.cfg.entitled(o.tenure), o.lease, o.changes
-	o.changes = nil
+	cfg, lease, changed := o.cfg.entitled(o.tenure), o.lease, o.changed
+	o.changed = messages.AutoscalerReconfigured{}
 	own := *o.env
 	own.tenure = o.tenure
 	o.child = o.env.spawn(ctx, "autoscaler-"+string(cfg.Name), func() actor.Actor {
-		told := changes
-		changes = nil // a later life has nothing new to tell
-		return &autoscaler{env: &own, cfg: cfg, lease: lease, changes: told, outbox: &o.outbox, closed: &o.closed, recorder: o.recorder}
+		told := changed
+		changed = messages.AutoscalerReconfigured{} // a later life has nothing new to tell
+		return &autoscaler{env: &own, cfg: cfg, lease: lease, changed: told, outbox: &o.outbox, closed: &o.closed, recorder: o.recorder}
 	})
 	ctx.Watch(o.child)
 	o.tell(true)
@@ -338,10 +340,15 @@ func (o *owner) reconfigure(ctx actor.Context, m reconfigure) {
 	if m.version <= o.version || o.stop != nil {
 		return
 	}
-	if o.child != nil {
-		o.changes = append(o.changes, o.cfg.changes(m.cfg)...) // nobody acts by what a standby is told
+	if o.child != nil { // nobody acts by what a standby is told
+		lines := m.Lines
+		if lines == nil {
+			lines = o.cfg.changes(m.Config)
+		}
+		o.changed.Changes = append(o.changed.Changes, lines...)
+		o.changed.Restart = append(o.changed.Restart, m.Restart...)
 	}
-	o.cfg, o.version = m.cfg, m.version
+	o.cfg, o.version = m.Config, m.version
 	if o.child == nil {
 		o.env.log.Info().Msg("new configuration; it takes effect when this process acts")
 	}

@@ -33,7 +33,9 @@ func run() int {
 		Now:     time.Now,
 		Commands: cli.Commands{
 			Run: func(ctx context.Context, o cli.RunOptions) error {
-				return app.Run(ctx, app.Options{File: o.File, Log: o.Log, Version: o.Version}, o.Reloads)
+				return app.Run(ctx, app.Options{
+					File: o.File, Load: o.Load, Path: o.Path, Log: o.Log, Version: o.Version,
+				}, o.Hangups)
 			},
 			Demo: func(ctx context.Context, o cli.DemoOptions) error {
 				return demo.Run(ctx, demo.Options{

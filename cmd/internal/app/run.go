@@ -6,11 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
-	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,6 +18,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/clearml"
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/ec2"
+	"github.com/ebbscale/ebb/adapters/prices"
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
@@ -52,6 +52,10 @@ type Options struct {
 	File    config.File
 	Version string
 	Log     zerolog.Logger
+	// Load reads the configuration again; nil when it can not be.
+	Load func() (config.File, error)
+	// Path is the file whose changes have it read again; empty is none.
+	Path string
 	// Clock is nil for the machine's own.
 	Clock actors.Clock
 	// AnswerFresh is actors.Config's; zero for its default. A fast clock needs
@@ -79,64 +83,36 @@ type Process struct {
 	states  *bus.States
 	runner  *runner
 	node    *actors.Node
-	modes   map[messages.AutoscalerName]messages.OnShutdown
+	holder  string
+	prices  prices.List
 	clients []*clearml.Client
 	log     zerolog.Logger
+	control *controls
+
+	// mu holds reloads apart, and from the stop.
+	mu    sync.Mutex
+	modes map[messages.AutoscalerName]messages.OnShutdown
 }
 
-// Run starts a process and keeps it until ctx ends; then it stops in order.
-// Configurations from reloads take effect while it runs.
-func Run(ctx context.Context, options Options, reloads <-chan config.File) error {
+// Run starts a process and keeps it until ctx ends; then it stops in order. The
+// configuration is read again at each hangup and when its file has changed.
+func Run(ctx context.Context, options Options, hangups <-chan os.Signal) error {
 	process, err := Start(ctx, options)
 	if err != nil {
 		return err
 	}
+	changed := watchFile(ctx, options.Path, options.Log)
 	for {
+		by := "SIGHUP"
 		select {
 		case <-ctx.Done():
 			return process.Stop()
-		case file := <-reloads:
-			if err := process.Reload(ctx, file); err != nil {
-				options.Log.Error().Err(err).Msg("new configuration not taken over; the old one stays")
-			}
+		case <-hangups:
+		case <-changed:
+			by = byFile
 		}
+		_, _ = process.Reload(ctx, by) // it has said what went wrong
 	}
-}
-
-// Reload gives the autoscalers that run a new configuration. What needs a
-// restart (another set of autoscalers, the event server, leases) is named in the
-// log and stays as it is. On an error nothing has changed.
-func (p *Process) Reload(ctx context.Context, file config.File) error {
-	options, old := p.options, p.options.File
-	options.File.Autoscalers = file.Autoscalers
-	old.Autoscalers, file.Autoscalers = nil, nil
-	if !reflect.DeepEqual(old, file) {
-		p.log.Warn().Msg("settings outside of autoscalers have changed; they take effect at the next start")
-	}
-	var configs []actors.Config
-	modes := make(map[messages.AutoscalerName]messages.OnShutdown)
-	for _, autoscaler := range options.File.Autoscalers {
-		t, err := Translate(autoscaler)
-		if err != nil {
-			return err
-		}
-		if _, runs := p.modes[t.Name]; !runs {
-			p.log.Warn().Str("autoscaler", string(t.Name)).Msg("an autoscaler that does not run yet is started at the next start")
-			continue
-		}
-		cfg, err := p.assemble(ctx, options, t)
-		if err != nil {
-			return fmt.Errorf("autoscaler %q: %w", t.Name, err)
-		}
-		configs, modes[t.Name] = append(configs, cfg), t.OnShutdown
-	}
-	if len(configs) < len(p.modes) {
-		p.log.Warn().Int("missing", len(p.modes)-len(configs)).
-			Msg("autoscalers that are not in the new configuration go on with the old one until the next start")
-	}
-	maps.Copy(p.modes, modes)
-	p.node.Reconfigure(configs)
-	return nil
 }
 
 // Start brings everything up. Nothing runs when it returns an error.
@@ -154,6 +130,7 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	}
 	p := &Process{
 		options: options, log: options.Log, runner: newRunner(ctx), modes: make(map[messages.AutoscalerName]messages.OnShutdown),
+		holder: holder(), prices: prices.OnDemand(),
 	}
 	if err := p.openBus(ctx, options); err != nil {
 		p.close()
@@ -169,7 +146,11 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 		configs = append(configs, cfg)
 		p.modes[t.Name] = t.OnShutdown
 	}
-	p.node = actors.StartNode(actors.Seams{Clock: options.Clock, Runner: p.runner, Log: options.Log}, configs)
+	p.control = newControls(p)
+	p.node = actors.StartNode(actors.Seams{
+		Clock: options.Clock, Runner: p.runner, Log: options.Log, Acting: p.control.acting,
+	}, configs)
+	p.control.start(context.WithoutCancel(ctx)) // commands are answered until the end of the stop
 	return p, nil
 }
 
@@ -203,7 +184,7 @@ func (p *Process) openBus(ctx context.Context, options Options) error {
 	}
 	p.bus = connected
 	if p.leases, err = connected.OpenLeases(ctx, bus.LeasesConfig{
-		Holder: holder(), Place: place, Timing: options.File.Lease.Timing(), Now: time.Now,
+		Holder: p.holder, Place: place, Timing: options.File.Lease.Timing(), Now: time.Now,
 	}); err != nil {
 		return err
 	}
@@ -258,11 +239,20 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 	}
 	for _, r := range t.Resources {
 		cfg.Resources = append(cfg.Resources, actors.Resource{
-			Name: r.Name, Max: r.Max, Offerings: r.Offerings, MaxIdle: r.MaxIdleTime, MaxSpinUp: r.MaxSpinUpTime,
+			Price: p.priceOf(r),
+			Name:  r.Name, Max: r.Max, Offerings: r.Offerings, MaxIdle: r.MaxIdleTime, MaxSpinUp: r.MaxSpinUpTime,
 			MaxLifetime: r.MaxLifetime, Fallback: r.Fallback, Image: r.Template.AMI,
 		})
 	}
 	return cfg, nil
+}
+
+// priceOf estimates what an hour of an offering of a resource type costs.
+func (p *Process) priceOf(r Resource) func(messages.Offering) float64 {
+	if r.PricePerHour > 0 {
+		return func(messages.Offering) float64 { return r.PricePerHour }
+	}
+	return p.prices.Hourly
 }
 
 // Bus is where the process publishes.
@@ -280,6 +270,8 @@ func (p *Process) URL() string {
 // Stop lets every autoscaler stop as its on_shutdown says, then ends the rest
 // in order. It returns an error when one did not end in time.
 func (p *Process) Stop() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.node.Stop(p.modes, stopPatience)
 	deadline := time.NewTimer(stopPatience + stopGrace)
 	defer deadline.Stop()
@@ -306,6 +298,9 @@ func (p *Process) Stop() error {
 func (p *Process) close() {
 	if p.node != nil {
 		p.node.Close()
+	}
+	if p.control != nil {
+		p.control.close()
 	}
 	p.runner.close()
 	for _, client := range p.clients {

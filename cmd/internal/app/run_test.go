@@ -54,14 +54,14 @@ func TestRunReloadStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.until(func() bool { return r.cloud.Alive() == 3 && r.running() == 3 }, "three tasks run on three instances")
-	if err := process.Reload(ctx, r.load("2s", 1)); err != nil {
+	if _, err := process.Apply(ctx, r.load("2s", 1), false); err != nil {
 		t.Error(err)
 	}
 	r.until(func() bool { return r.done() == 3 }, "all tasks are done although two instances are over the new max_instances")
 	r.until(func() bool { return r.cloud.Alive() == 0 }, "nothing runs after the new max_idle_time")
 	bad := r.load("2s", 1)
 	bad.Autoscalers[0].Resources[0].InstanceTypes = nil
-	if err := process.Reload(ctx, bad); err == nil {
+	if _, err := process.Apply(ctx, bad, false); err == nil {
 		t.Error("a configuration without instance types was taken over")
 	}
 	if err := process.Stop(); err != nil {

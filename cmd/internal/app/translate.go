@@ -56,6 +56,8 @@ type Resource struct {
 	// MaxLifetime is how long after its launch an instance takes no more work;
 	// zero is for ever.
 	MaxLifetime time.Duration
+	// PricePerHour is in US dollars, for estimates; zero takes the list price.
+	PricePerHour float64
 	// Fallback says when the on-demand offerings are asked in place of spot.
 	Fallback decide.Fallback
 	// Spec is what the instances' bootstrap script was rendered from, and Script

@@ -2,7 +2,9 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/rs/zerolog"
 
@@ -28,8 +30,12 @@ func translateResource(a config.Autoscaler, r config.Resource) (Resource, error)
 	if err != nil {
 		return Resource{}, err
 	}
+	price, err := priceOf(r)
+	if err != nil {
+		return Resource{}, err
+	}
 	t := Resource{
-		Name: messages.ResourceName(r.Name), Max: r.MaxInstances, Offerings: offerings,
+		PricePerHour: price, Name: messages.ResourceName(r.Name), Max: r.MaxInstances, Offerings: offerings,
 		MaxIdleTime: a.IdleTime(r), MaxSpinUpTime: a.SpinUpTime(r), MaxLifetime: a.MaxLifetime,
 		Fallback: decide.Fallback{
 			Enabled: r.OnDemandFallback.Enabled, Patience: r.OnDemandFallback.Patience, Blackout: r.OnDemandFallback.Blackout,
@@ -40,6 +46,18 @@ func translateResource(a config.Autoscaler, r config.Resource) (Resource, error)
 		t.Queues = append(t.Queues, messages.QueueName(queue))
 	}
 	return t, nil
+}
+
+// priceOf is what an hour is said to cost, zero when nothing is said.
+func priceOf(r config.Resource) (float64, error) {
+	if r.PricePerHour == "" {
+		return 0, nil
+	}
+	usd, err := strconv.ParseFloat(r.PricePerHour, 64)
+	if err != nil {
+		return 0, fmt.Errorf("price_per_hour: %w", err)
+	}
+	return usd, nil
 }
 
 // withFallback adds the on-demand offerings of the same types in the same places

@@ -109,6 +109,7 @@ func (i *invocation) root() *cobra.Command {
 		root.AddCommand(i.demoCommand())
 	}
 	root.AddCommand(i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand())
+	root.AddCommand(i.controlCommands()...)
 	return root
 }
 

@@ -13,21 +13,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebbscale/ebb/bus"
-	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/messages"
 )
 
-// natsDefault is where a server is looked for when nothing says where: the
-// default of nats.listen.
-const natsDefault = "nats://127.0.0.1:4222"
-
 // eventOptions is what `ebb events` was told.
 type eventOptions struct {
-	config, nats, creds string
-	autoscaler, kind    string
-	since               time.Duration
-	follow, json        bool
+	serverOptions
+
+	autoscaler, kind string
+	since            time.Duration
+	follow, json     bool
 }
 
 func (i *invocation) eventsCommand() *cobra.Command {
@@ -44,9 +40,7 @@ func (i *invocation) eventsCommand() *cobra.Command {
 			"  ebb events --json | jq .data",
 		Args: flagsOnly,
 	}
-	path := i.configFlag(c)
-	c.Flags().StringVar(&o.nats, "nats", "", "address of the NATS server, such as nats://127.0.0.1:4222")
-	c.Flags().StringVar(&o.creds, "creds", "", "credentials file for the server of --nats")
+	i.serverFlags(c, &o.serverOptions)
 	c.Flags().StringVar(&o.autoscaler, "autoscaler", "", "show the events of this autoscaler only")
 	c.Flags().StringVar(&o.kind, "kind", "", "show this kind only, such as instance.launched, or all of a noun, such as instance")
 	c.Flags().DurationVar(&o.since, "since", 0, "show events of this last while, such as 1h; default all that are kept")
@@ -56,15 +50,11 @@ func (i *invocation) eventsCommand() *cobra.Command {
 		return kinds(), cobra.ShellCompDirectiveNoFileComp
 	})
 	c.RunE = i.does(func(cmd *cobra.Command, _ []string) error {
-		o.config = *path
-		if cmd.Flags().Changed("nats") && !cmd.Flags().Changed("config") {
-			o.config = "" // --nats wins over the environment's file
-		}
 		query, err := i.eventQuery(o, cmd.Flags().Changed("since"))
 		if err != nil {
 			return err
 		}
-		conn, err := i.eventServer(cmd, o)
+		conn, err := i.server(cmd, o.serverOptions)
 		if err != nil {
 			return err
 		}
@@ -87,10 +77,6 @@ func kinds() []string {
 func (i *invocation) eventQuery(o eventOptions, sinceGiven bool) (bus.EventQuery, error) {
 	query := bus.EventQuery{Autoscaler: messages.AutoscalerName(o.autoscaler), Kind: o.kind, Follow: o.follow}
 	switch {
-	case o.config != "" && o.nats != "":
-		return query, usagef("--config and --nats both say where the events are; write one of them")
-	case o.creds != "" && o.nats == "":
-		return query, usagef("--creds belongs to --nats; a configuration has its own login")
 	case o.kind != "" && !slices.Contains(kinds(), o.kind):
 		return query, usagef("--kind %q is not known; write one of %s", o.kind, strings.Join(kinds(), ", "))
 	case o.since < 0 || sinceGiven && o.since == 0:
@@ -103,38 +89,11 @@ func (i *invocation) eventQuery(o eventOptions, sinceGiven bool) (bus.EventQuery
 	return query, nil
 }
 
-// eventServer says how to connect. Nothing is made or changed there.
-func (i *invocation) eventServer(cmd *cobra.Command, o eventOptions) (bus.ConnConfig, error) {
-	log, err := NewLogger(i.Stderr, config.Log{Level: "warn"}, i.Now)
-	if err != nil {
-		return bus.ConnConfig{}, err
-	}
-	conn := bus.ConnConfig{URL: natsDefault, Name: "ebb events", ReadOnly: true, Log: log}
-	switch {
-	case o.nats != "":
-		conn.URL, conn.CredsFile = o.nats, o.creds
-	case o.config != "":
-		f, err := i.load(cmd, o.config)
-		if err != nil {
-			return bus.ConnConfig{}, err
-		}
-		n := f.NATS
-		if n.URL == "" {
-			conn.URL = "nats://" + n.Listen
-			break
-		}
-		conn.URL, conn.CredsFile, conn.NKeyFile = n.URL, n.CredsFile, n.NKeyFile
-		conn.User, conn.Password, conn.Token = n.User, n.Password.Reveal(), n.Token.Reveal()
-		conn.TLS = bus.TLSFiles{CA: n.TLS.CAFile, Cert: n.TLS.CertFile, Key: n.TLS.KeyFile}
-	}
-	return conn, nil
-}
-
 // events prints what the query finds. To be stopped while following is no error.
 func (i *invocation) events(ctx context.Context, conn bus.ConnConfig, query bus.EventQuery, asJSON bool) error {
-	server, err := bus.Connect(ctx, conn)
+	server, err := dial(ctx, conn)
 	if err != nil {
-		return fmt.Errorf("%w (is ebb running there? --nats or --config say where else)", err)
+		return err
 	}
 	defer server.Close()
 	err = server.Events(ctx, query, func(stored bus.StoredEvent) error {

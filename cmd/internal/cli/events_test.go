@@ -44,9 +44,9 @@ func publish(t *testing.T, conn *bus.Bus, id string, autoscaler messages.Autosca
 }
 
 const (
-	lineObserved = "2026-11-23T12:00:00Z  prod  queue.observed           gpu  3 tasks waiting, the first for 12s\n"
-	lineBusy     = "2026-11-23T12:00:00Z  prod  instance.busy            i-01  gpu: runs task abc\n"
-	lineDev      = "2026-11-23T12:00:00Z  dev  queue.observed           dev  nothing waits\n"
+	lineObserved = "2026-11-23T12:00:00Z  prod  queue.observed            gpu  3 tasks waiting, the first for 12s\n"
+	lineBusy     = "2026-11-23T12:00:00Z  prod  instance.busy             i-01  gpu: runs task abc\n"
+	lineDev      = "2026-11-23T12:00:00Z  dev  queue.observed            dev  nothing waits\n"
 )
 
 func publishThree(t *testing.T, conn *bus.Bus) {
@@ -144,7 +144,7 @@ func TestEventsOfOthers(t *testing.T) {
 	if code != 0 || stderr != "" || !strings.HasSuffix(stdout, lineBusy) || strings.Contains(stdout, "\x1b") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
-	for _, want := range []string{`2030-01-02T03:04:05Z  prod  moon.landed              sea  {"crew":2}`, "prod  queue.garbled            no [31mJSON"} {
+	for _, want := range []string{`2030-01-02T03:04:05Z  prod  moon.landed               sea  {"crew":2}`, "prod  queue.garbled             no [31mJSON"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("output lacks %q:\n%s", want, stdout)
 		}

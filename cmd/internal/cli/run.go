@@ -19,8 +19,11 @@ type RunOptions struct {
 	File    config.File
 	Log     zerolog.Logger
 	Version string
-	// Reloads are the configurations that were read after a SIGHUP and are sound.
-	Reloads <-chan config.File
+	// Load reads the configuration again, Path is its file, and Hangups are the
+	// SIGHUPs, each of which asks for that.
+	Load    func() (config.File, error)
+	Path    string
+	Hangups <-chan os.Signal
 }
 
 // DemoOptions is what `ebb demo` was told.
@@ -46,8 +49,9 @@ func (i *invocation) runCommand() *cobra.Command {
 		Short: "Run the autoscalers of a configuration until told to stop",
 		Long: "Run the autoscalers of a configuration until told to stop (SIGINT, SIGTERM).\n" +
 			"What becomes of the instances then is on_shutdown in the configuration; a\n" +
-			"second signal stops at once and leaves them all as they are. SIGHUP reads the\n" +
-			"configuration again; one that is not sound changes nothing.",
+			"second signal stops at once and leaves them all as they are. The configuration is\n" +
+			"read again when its file changes, at SIGHUP and at `ebb reload`; one that is not\n" +
+			"sound changes nothing.",
 		Args: flagsOnly,
 	}
 	path := i.configFlag(c)
@@ -61,40 +65,19 @@ func (i *invocation) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		reloads := i.reloads(cmd.Context(), log, func() (config.File, error) { return i.load(cmd, *path) })
-		err = i.Commands.Run(cmd.Context(), RunOptions{File: f, Log: log, Version: i.Version, Reloads: reloads})
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+		err = i.Commands.Run(cmd.Context(), RunOptions{
+			File: f, Load: func() (config.File, error) { return i.load(cmd, *path) }, Path: *path, Hangups: hangups,
+			Log: log, Version: i.Version,
+		})
 		if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-			return nil //nolint:nilerr // it was told to stop while it started
+			return nil // it was told to stop while it started
 		}
 		return err
 	})
 	return c
-}
-
-// reloads reads the configuration again at each SIGHUP until ctx ends.
-func (i *invocation) reloads(ctx context.Context, log zerolog.Logger, load func() (config.File, error)) <-chan config.File {
-	files, hangups := make(chan config.File), make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(hangups)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangups:
-			}
-			f, err := load()
-			if err != nil {
-				log.Error().Err(err).Msg("the configuration is not sound; the old one stays")
-				continue
-			}
-			select {
-			case files <- f:
-			case <-ctx.Done():
-			}
-		}
-	}()
-	return files
 }
 
 func (i *invocation) demoCommand() *cobra.Command {

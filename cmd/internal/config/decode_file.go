@@ -14,6 +14,7 @@ func (d *decoder) file() File {
 		Log:      d.log(o.object("log")),
 		NATS:     d.nats(o.object("nats")),
 		Lease:    d.lease(o.object("lease")),
+		HTTP:     d.http(o.object("http")),
 	}
 	o.list("autoscalers", func(o *object) { f.Autoscalers = append(f.Autoscalers, d.autoscaler(o)) })
 	o.foreign = map[string]string{
@@ -31,6 +32,18 @@ func (d *decoder) log(o *object) Log {
 func (d *decoder) lease(o *object) Lease {
 	defer o.done()
 	return Lease{TTL: o.duration("ttl")}
+}
+
+func (d *decoder) http(o *object) HTTP {
+	h := HTTP{
+		Listen: o.text("listen"), Token: o.secret("token"), User: o.text("user"), Password: o.secret("password"),
+		BehindTLSProxy: o.flag("behind_tls_proxy"),
+	}
+	tls := o.object("tls")
+	h.TLS = HTTPTLS{CertFile: tls.text("cert_file"), KeyFile: tls.text("key_file")}
+	tls.done()
+	o.done()
+	return h
 }
 
 func (d *decoder) nats(o *object) NATS {

@@ -32,6 +32,7 @@ func (d *decoder) resource(o *object) Resource {
 		InstanceTypes:     o.texts(o.either("instance_types", "instance_type"), ","),
 		Market:            d.market(o),
 		SpotMaxPrice:      o.decimal("spot_max_price"),
+		PricePerHour:      o.decimal("price_per_hour"),
 		AvailabilityZones: o.texts("availability_zones", ","),
 		Subnets:           o.texts("subnets", ","),
 		AMIID:             o.text("ami_id"),

@@ -13,6 +13,7 @@ func fileDefaults() map[string]any {
 		"state_dir": "/var/lib/ebb",
 		"log":       map[string]any{"level": "info", "format": "auto"},
 		"lease":     map[string]any{"ttl": "15s"},
+		"http":      map[string]any{"listen": "127.0.0.1:8480", "behind_tls_proxy": false},
 	}
 }
 

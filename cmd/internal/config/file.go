@@ -13,6 +13,7 @@ type File struct {
 	Log      Log    `json:"log"`
 	NATS     NATS   `json:"nats"`
 	Lease    Lease  `json:"lease"`
+	HTTP     HTTP   `json:"http"`
 	// Autoscalers holds at least one, with distinct names.
 	Autoscalers []Autoscaler `json:"autoscalers"`
 }
@@ -67,6 +68,34 @@ type NATS struct {
 // client's.
 type TLS struct {
 	CAFile   string `json:"ca_file"`
+	CertFile string `json:"cert_file"`
+	KeyFile  string `json:"key_file"`
+}
+
+// HTTP says where the dashboard, the metrics and the health checks are served.
+type HTTP struct {
+	// Listen is host:port, or HTTPOff.
+	Listen string `json:"listen"`
+	// Token is what actions need, and reading too when others can reach Listen;
+	// empty has one made up, which is kept in StateDir.
+	Token Secret `json:"token"`
+	// User and Password may take the place of the token, over TLS only.
+	User     string `json:"user"`
+	Password Secret `json:"password"`
+	// TLS is the server's certificate and key.
+	TLS HTTPTLS `json:"tls"`
+	// BehindTLSProxy says that whatever reaches Listen came over TLS to a proxy.
+	BehindTLSProxy bool `json:"behind_tls_proxy"`
+}
+
+// HTTPOff in place of host:port serves nothing.
+const HTTPOff = "off"
+
+// Serves says whether there is anything to serve on.
+func (h HTTP) Serves() bool { return h.Listen != "" && h.Listen != HTTPOff }
+
+// HTTPTLS names PEM files.
+type HTTPTLS struct {
 	CertFile string `json:"cert_file"`
 	KeyFile  string `json:"key_file"`
 }
@@ -196,7 +225,10 @@ type Resource struct {
 	Market        Market   `json:"market"`
 	// SpotMaxPrice is a decimal number of dollars per hour; "" is no limit but the
 	// on-demand price.
-	SpotMaxPrice     string   `json:"spot_max_price"`
+	SpotMaxPrice string `json:"spot_max_price"`
+	// PricePerHour is what an hour of an instance costs in dollars, a decimal
+	// number, for estimates; "" takes AWS's list price.
+	PricePerHour     string   `json:"price_per_hour"`
 	OnDemandFallback Fallback `json:"on_demand_fallback"`
 	// AvailabilityZones is ["auto"] or names of zones. With Subnets as well the
 	// two correspond position by position.

@@ -72,7 +72,7 @@ func launchValue(depth int) *rapid.Generator[any] {
 func anyResource(t *rapid.T, name string, queues []string) config.Resource {
 	r := config.Resource{
 		Name: name, InstanceTypes: list(anyText()).Draw(t, "types"),
-		Market: config.Market(rapid.SampledFrom([]string{"spot", "on_demand"}).Draw(t, "market")), SpotMaxPrice: anyText().Draw(t, "price"),
+		Market: config.Market(rapid.SampledFrom([]string{"spot", "on_demand"}).Draw(t, "market")), SpotMaxPrice: anyText().Draw(t, "price"), PricePerHour: anyText().Draw(t, "hour"),
 		OnDemandFallback: config.Fallback{
 			Enabled: rapid.Bool().Draw(t, "enabled"), Patience: anyDuration().Draw(t, "patience"),
 			Blackout: rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(t, "blackout"),
@@ -142,6 +142,12 @@ func anyFile(t *rapid.T) config.File {
 			Password: anySecret().Draw(t, "nats password"), Token: anySecret().Draw(t, "nats token"),
 			TLS: config.TLS{CAFile: anyText().Draw(t, "ca"), CertFile: anyText().Draw(t, "cert"), KeyFile: anyText().Draw(t, "tls key")},
 		},
+	}
+	f.HTTP = config.HTTP{
+		Listen: rapid.SampledFrom([]string{config.HTTPOff, "127.0.0.1:1"}).Draw(t, "http"), Token: anySecret().Draw(t, "http token"),
+		User: anyText().Draw(t, "http user"), Password: anySecret().Draw(t, "http password"),
+		TLS:            config.HTTPTLS{CertFile: anyText().Draw(t, "http cert"), KeyFile: anyText().Draw(t, "http key")},
+		BehindTLSProxy: rapid.Bool().Draw(t, "proxy"),
 	}
 	f.Lease.TTL = rapid.OneOf(anyDuration(), rapid.Just(time.Duration(0))).Draw(t, "ttl")
 	if f.NATS.URL == "" {

@@ -137,10 +137,40 @@ func (c *checker) process(f File) {
 		c.add("lease.ttl", shortDuration(ttl)+" is too long: after a crash nobody acts for that time", "write at most "+shortDuration(leaseMost))
 	}
 
+	c.http(f.HTTP)
 	if f.NATS.URL == "" {
 		c.embeddedServer(f.NATS)
 	} else {
 		c.externalServer(f.NATS)
+	}
+}
+
+// tokenLeast is how short a token may be that others can try to guess.
+const tokenLeast = 16
+
+// http checks the dashboard's server. A password is never asked for in the clear.
+func (c *checker) http(h HTTP) {
+	if h.Listen == HTTPOff {
+		return
+	}
+	if _, port, err := net.SplitHostPort(h.Listen); err != nil || !validPort(port) {
+		c.add("http.listen", c.show("http.listen", h.Listen)+" is not host:port", "write 127.0.0.1:8480, or off for no dashboard")
+	}
+	if h.Token.IsSet() && len(h.Token.Reveal()) < tokenLeast {
+		c.add("http.token", fmt.Sprintf("is shorter than %d characters and can be guessed", tokenLeast), "write a longer one, such as the output of: openssl rand -hex 24")
+	}
+	if (h.User == "") != (h.Password == "") {
+		c.add("http", "has only one of user and password", "write both, or neither")
+	}
+	if h.Password.IsSet() && len(h.Password.Reveal()) < tokenLeast {
+		c.add("http.password", fmt.Sprintf("is shorter than %d characters and can be guessed", tokenLeast), "write a longer one")
+	}
+	secure := h.TLS.CertFile != "" || h.BehindTLSProxy
+	if h.Password.IsSet() && !secure {
+		c.add("http.password", "would travel in the clear", "write http.tls, or http.behind_tls_proxy: true when a proxy in front speaks TLS")
+	}
+	if (h.TLS.CertFile == "") != (h.TLS.KeyFile == "") {
+		c.add("http.tls", "has only one of cert_file and key_file", "write both, or neither")
 	}
 }
 

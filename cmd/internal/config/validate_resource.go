@@ -81,13 +81,21 @@ func (c *checker) noneTwice(path string, list []string) {
 	}
 }
 
+// isPrice says whether text is a decimal number above zero.
+func isPrice(text string) bool {
+	n, err := strconv.ParseFloat(text, 64)
+	return err == nil && n > 0 && regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(text)
+}
+
 func (c *checker) market(path string, r Resource) {
 	c.oneOf(child(path, "market"), string(r.Market), string(Spot), string(OnDemand))
 	price := child(path, "spot_max_price")
+	if own := child(path, "price_per_hour"); r.PricePerHour != "" && !isPrice(r.PricePerHour) {
+		c.add(own, c.show(own, r.PricePerHour)+" is not a price", "write dollars per hour, such as 1.006, or remove it for AWS's list price")
+	}
 	if r.SpotMaxPrice != "" {
-		n, err := strconv.ParseFloat(r.SpotMaxPrice, 64)
 		switch {
-		case err != nil || n <= 0 || !regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(r.SpotMaxPrice):
+		case !isPrice(r.SpotMaxPrice):
 			c.add(price, c.show(price, r.SpotMaxPrice)+" is not a price", "write dollars per hour, such as 0.35, or remove it for no limit but the on-demand price")
 		case r.Market != Spot:
 			c.add(price, "has no meaning for on-demand instances", "write market: spot, or remove it")

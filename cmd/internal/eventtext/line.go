@@ -67,6 +67,9 @@ func joined[T ~string](names []T) string {
 	return strings.Join(parts, ", ")
 }
 
+// Clean makes text from outside fit for one line of a terminal.
+func Clean(text string) string { return clean(text) }
+
 // clean makes text from outside fit for one line of a terminal.
 func clean(text string) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")

@@ -53,7 +53,7 @@ func (w *World) Reload(options Options) error {
 			return err
 		}
 		cfg := w.config(p, ports)
-		w.loop.enqueue(func() { p.run(func() { p.node.Reconfigure([]actors.Config{cfg}) }) })
+		w.loop.enqueue(func() { p.run(func() { p.node.Reconfigure([]actors.Change{{Config: cfg}}) }) })
 	}
 	return nil
 }

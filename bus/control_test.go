@@ -1,0 +1,156 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+
+	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/messages"
+)
+
+type question struct {
+	Text string `json:"text"`
+}
+
+func echo(_ context.Context, request []byte) (any, error) {
+	return question{Text: "heard " + string(request)}, nil
+}
+
+func serve(t *testing.T, b *bus.Bus, name messages.AutoscalerName, handlers map[string]bus.ControlHandler) *bus.Control {
+	t.Helper()
+	control, err := b.Serve(t.Context(), bus.ControlConfig{Autoscaler: name, Holder: "host:1", Version: "v1", Handlers: handlers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(control.Stop)
+	return control
+}
+
+// failureOf asks and answers the class of the failure and its text.
+func failureOf(t *testing.T, b *bus.Bus, name messages.AutoscalerName, verb string, request any) (messages.FailureClass, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var answer question
+	err := b.Ask(ctx, name, verb, request, &answer)
+	if err == nil {
+		t.Fatalf("%s answers %+v, want a failure", verb, answer)
+	}
+	failure := messages.FailureOf(err)
+	return failure.Class, failure.Message
+}
+
+func TestControlAnswers(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "")
+	engine, operator := connect(t, server), connect(t, server)
+	control := serve(t, engine, "my prod.eu", map[string]bus.ControlHandler{"status": echo})
+
+	var answer question
+	if err := operator.Ask(t.Context(), "my prod.eu", "status", question{Text: "hi"}, &answer); err != nil {
+		t.Fatal(err)
+	}
+	if answer.Text != `heard {"text":"hi"}` {
+		t.Errorf("got %+v", answer)
+	}
+	found, err := operator.Controls(t.Context())
+	if want := (bus.ControlInfo{Autoscaler: "my prod.eu", Holder: "host:1", Version: "v1"}); err != nil || len(found) != 1 || found[0] != want {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	if class, text := failureOf(t, operator, "other", "status", question{}); class != messages.ClassHeld || !strings.Contains(text, `"other"`) {
+		t.Errorf("asking nobody: %s %s", class, text)
+	}
+	control.Stop()
+	if class, _ := failureOf(t, operator, "my prod.eu", "status", question{}); class != messages.ClassHeld {
+		t.Errorf("asking one that has stopped: %s", class)
+	}
+	if found, err := operator.Controls(t.Context()); err != nil || len(found) != 0 {
+		t.Errorf("found %+v, %v after the stop", found, err)
+	}
+}
+
+func TestControlFailures(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "")
+	engine := connect(t, server)
+	serve(t, engine, "prod", map[string]bus.ControlHandler{
+		"refuse": func(context.Context, []byte) (any, error) {
+			return nil, &messages.Failure{Class: messages.ClassNotFound, Message: "no such\r\nthing: " + strings.Repeat("x", 2000)}
+		},
+		"break": func(context.Context, []byte) (any, error) { panic("as told") },
+		"odd":   func(context.Context, []byte) (any, error) { return nil, errors.New("of no class") },
+		"long":  func(context.Context, []byte) (any, error) { return question{Text: strings.Repeat("x", 2<<20)}, nil },
+		"mute":  func(context.Context, []byte) (any, error) { return func() {}, nil },
+		"echo":  echo,
+	})
+	for verb, want := range map[string]struct {
+		class messages.FailureClass
+		text  string
+	}{
+		"refuse": {messages.ClassNotFound, "no such\r\nthing: xxx"},
+		"break":  {messages.ClassUnknown, "report it: as told"},
+		"odd":    {messages.ClassUnknown, "of no class"},
+		"long":   {messages.ClassInvalid, "too long"},
+		"mute":   {messages.ClassUnknown, "unsupported type"},
+	} {
+		if class, text := failureOf(t, engine, "prod", verb, question{}); class != want.class || !strings.Contains(text, want.text) {
+			t.Errorf("%s: got %s %.100q, want %s %q", verb, class, text, want.class, want.text)
+		}
+	}
+	if class, text := failureOf(t, engine, "prod", "echo", question{Text: strings.Repeat("x", 65<<10)}); class != messages.ClassInvalid || !strings.Contains(text, "at most 65536") {
+		t.Errorf("a long request: %s %s", class, text)
+	}
+	var answer question
+	if err := engine.Ask(t.Context(), "prod", "echo", question{}, &answer); err != nil {
+		t.Errorf("after all that: %v", err)
+	}
+}
+
+// Requests that hang keep others from being answered only when there are as many
+// as are worked on at once, and the end of the service ends them.
+func TestControlThatHangs(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "")
+	engine := connect(t, server)
+	began := make(chan struct{}, 16)
+	control := serve(t, engine, "prod", map[string]bus.ControlHandler{
+		"hang": func(ctx context.Context, _ []byte) (any, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+		"echo": echo,
+	})
+	ended := make(chan error, 15)
+	for range 15 {
+		go func() { ended <- engine.Ask(t.Context(), "prod", "hang", question{}, &question{}) }()
+		<-began
+	}
+	if err := engine.Ask(t.Context(), "prod", "echo", question{}, &question{}); err != nil {
+		t.Errorf("beside those that hang: %v", err)
+	}
+	control.Stop()
+	for range 15 {
+		if err := <-ended; err == nil {
+			t.Error("one that hung got an answer")
+		}
+	}
+}
+
+func TestControlWithoutServer(t *testing.T) {
+	t.Parallel()
+	server := external(t, func(*natsserver.Options) {})
+	b := dial(t, bus.ConnConfig{URL: server.ClientURL(), ReadOnly: true, Name: "test", Log: zerolog.Nop()})
+	server.Shutdown()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if failure := messages.FailureOf(b.Ask(ctx, "prod", "status", question{}, &question{})); failure == nil || failure.Class != messages.ClassTransient {
+		t.Errorf("got %v", failure)
+	}
+}

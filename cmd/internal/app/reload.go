@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/ebbscale/ebb/actors"
+	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/cmd/internal/control"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// byFile is who has the configuration read again when its file has changed.
+const byFile = "a change of its file"
+
+// Reload reads the configuration again and takes it over. One that is not sound
+// changes nothing: that is logged, recorded as an event, and answered.
+func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, error) {
+	if p.options.Load == nil {
+		return control.Reloaded{}, &messages.Failure{Class: messages.ClassInvalid, Message: "this process has no configuration file to read again"}
+	}
+	file, err := p.options.Load()
+	if err == nil {
+		var done control.Reloaded
+		if done, err = p.Apply(ctx, file, by != byFile); err == nil {
+			p.log.Info().Str("by", by).Strs("changes", done.Changes).Strs("at_the_next_start", done.Restart).Msg("configuration read again")
+			return done, nil
+		}
+	}
+	p.log.Error().Err(err).Str("by", by).Msg("new configuration not taken over; the old one stays")
+	for name := range p.running() {
+		p.node.Note(name, messages.AutoscalerMisconfigured{Problems: problems(err)})
+	}
+	return control.Reloaded{}, &messages.Failure{Class: messages.ClassInvalid, Message: err.Error()}
+}
+
+// problems are the lines of an error of the configuration.
+func problems(err error) []string {
+	var all config.Errors
+	if !errors.As(err, &all) {
+		return []string{err.Error()}
+	}
+	lines := make([]string, 0, len(all))
+	for _, problem := range all {
+		lines = append(lines, problem.String())
+	}
+	return lines
+}
+
+// running are the autoscalers of this process with what becomes of their
+// instances when it stops.
+func (p *Process) running() map[messages.AutoscalerName]messages.OnShutdown {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.modes)
+}
+
+// Apply gives the autoscalers that run a new configuration, as far as it differs
+// from the one they have. What needs a restart (another set of autoscalers, the
+// event server, leases, the dashboard) is named and stays as it is. With anew those
+// without a difference begin anew too: what EC2 refused for good is asked again,
+// since a person may have seen to it. On an error nothing has changed.
+func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (control.Reloaded, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	done := control.Reloaded{Changes: []string{}, Restart: p.needRestart(file)}
+	var changes []actors.Change
+	modes := make(map[messages.AutoscalerName]messages.OnShutdown)
+	for _, autoscaler := range file.Autoscalers {
+		t, err := Translate(autoscaler)
+		if err != nil {
+			return control.Reloaded{}, err
+		}
+		if _, runs := p.modes[t.Name]; !runs {
+			continue
+		}
+		lines := config.Diff(p.known(autoscaler.Name), autoscaler)
+		if len(lines) == 0 && !anew {
+			continue
+		}
+		cfg, err := p.assemble(ctx, p.options, t)
+		if err != nil {
+			return control.Reloaded{}, fmt.Errorf("autoscaler %q: %w", t.Name, err)
+		}
+		changes, modes[t.Name] = append(changes, actors.Change{Config: cfg, Lines: append([]string{}, lines...), Restart: done.Restart}), t.OnShutdown
+		for _, line := range lines {
+			done.Changes = append(done.Changes, autoscaler.Name+": "+line)
+		}
+	}
+	p.take(file, modes)
+	p.node.Reconfigure(changes)
+	if len(done.Restart) > 0 {
+		for name := range p.modes {
+			if _, told := modes[name]; !told {
+				p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: done.Restart})
+			}
+		}
+	}
+	return done, nil
+}
+
+// known is the configuration that an autoscaler has now.
+func (p *Process) known(name string) config.Autoscaler {
+	for _, autoscaler := range p.options.File.Autoscalers {
+		if autoscaler.Name == name {
+			return autoscaler
+		}
+	}
+	return config.Autoscaler{}
+}
+
+// needRestart are the differences that can not be taken over, a line each.
+func (p *Process) needRestart(file config.File) []string {
+	old, now := p.options.File, file
+	old.Autoscalers, now.Autoscalers = nil, nil
+	var lines []string
+	for _, line := range config.Diff(old, now) {
+		lines = append(lines, line+" (at the next start)")
+	}
+	there := make(map[messages.AutoscalerName]bool)
+	for _, autoscaler := range file.Autoscalers {
+		name := messages.AutoscalerName(autoscaler.Name)
+		there[name] = true
+		if _, runs := p.modes[name]; !runs {
+			lines = append(lines, fmt.Sprintf("autoscalers[%s]: added; it begins at the next start", name))
+		}
+	}
+	for _, autoscaler := range p.options.File.Autoscalers {
+		if !there[messages.AutoscalerName(autoscaler.Name)] {
+			lines = append(lines, fmt.Sprintf("autoscalers[%s]: removed; it goes on with what it has until the next start", autoscaler.Name))
+		}
+	}
+	return lines
+}
+
+// take remembers what is in effect now.
+func (p *Process) take(file config.File, modes map[messages.AutoscalerName]messages.OnShutdown) {
+	maps.Copy(p.modes, modes)
+	kept := make([]config.Autoscaler, 0, len(p.options.File.Autoscalers))
+	for _, old := range p.options.File.Autoscalers {
+		for _, autoscaler := range file.Autoscalers {
+			if autoscaler.Name == old.Name {
+				old = autoscaler
+				break
+			}
+		}
+		kept = append(kept, old)
+	}
+	p.options.File.Autoscalers = kept
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/cmd/internal/config"
+)
+
+// natsDefault is where a server is looked for when nothing says where: the
+// default of nats.listen.
+const natsDefault = "nats://127.0.0.1:4222"
+
+// serverOptions say where the event server of a running ebb is.
+type serverOptions struct{ config, nats, creds string }
+
+// serverFlags adds the flags that say so.
+func (i *invocation) serverFlags(c *cobra.Command, o *serverOptions) {
+	c.Flags().StringVar(&o.config, "config", i.variable(configVariable), "configuration file of the running ebb; default $"+configVariable)
+	_ = c.MarkFlagFilename("config", "yaml", "yml", "json", "conf", "hocon")
+	c.Flags().StringVar(&o.nats, "nats", "", "address of the NATS server, such as "+natsDefault)
+	c.Flags().StringVar(&o.creds, "creds", "", "credentials file for the server of --nats")
+}
+
+// server says how to connect. Nothing is made or changed there.
+func (i *invocation) server(cmd *cobra.Command, o serverOptions) (bus.ConnConfig, error) {
+	if cmd.Flags().Changed("nats") && !cmd.Flags().Changed("config") {
+		o.config = "" // --nats wins over the environment's file
+	}
+	switch {
+	case o.config != "" && o.nats != "":
+		return bus.ConnConfig{}, usagef("--config and --nats both say where the event server is; write one of them")
+	case o.creds != "" && o.nats == "":
+		return bus.ConnConfig{}, usagef("--creds belongs to --nats; a configuration has its own login")
+	}
+	log, err := NewLogger(i.Stderr, config.Log{Level: "warn"}, i.Now)
+	if err != nil {
+		return bus.ConnConfig{}, err
+	}
+	conn := bus.ConnConfig{URL: natsDefault, Name: "ebb " + cmd.Name(), ReadOnly: true, Log: log}
+	switch {
+	case o.nats != "":
+		conn.URL, conn.CredsFile = o.nats, o.creds
+	case o.config != "":
+		f, err := i.load(cmd, o.config)
+		if err != nil {
+			return bus.ConnConfig{}, err
+		}
+		n := f.NATS
+		if n.URL == "" {
+			conn.URL = "nats://" + n.Listen
+			break
+		}
+		conn.URL, conn.CredsFile, conn.NKeyFile = n.URL, n.CredsFile, n.NKeyFile
+		conn.User, conn.Password, conn.Token = n.User, n.Password.Reveal(), n.Token.Reveal()
+		conn.TLS = bus.TLSFiles{CA: n.TLS.CAFile, Cert: n.TLS.CertFile, Key: n.TLS.KeyFile}
+	}
+	return conn, nil
+}
+
+// dial connects to the event server of a running ebb.
+func dial(ctx context.Context, conn bus.ConnConfig) (*bus.Bus, error) {
+	server, err := bus.Connect(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("%w (is ebb running there? --nats or --config say where else)", err)
+	}
+	return server, nil
+}

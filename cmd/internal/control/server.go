@@ -1,0 +1,177 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/messages"
+)
+
+// longestPause is the longest that a pause with an end may be.
+const longestPause = 366 * 24 * time.Hour
+
+// Engine carries out what is asked. Every error carries a [messages.Failure].
+type Engine interface {
+	// Order has the autoscaler carry out an order and waits for the answer.
+	Order(ctx context.Context, name messages.AutoscalerName, by string, order messages.Order) (messages.Answered, error)
+	// Reload reads the configuration file again. With an error nothing has changed.
+	Reload(ctx context.Context, by string) (Reloaded, error)
+	// Now is the clock that pauses are kept by.
+	Now() time.Time
+}
+
+// Handlers answer the requests to one autoscaler.
+func Handlers(name messages.AutoscalerName, engine Engine) map[string]bus.ControlHandler {
+	s := &server{name: name, engine: engine}
+	return map[string]bus.ControlHandler{
+		VerbStatus:       handler(s.status),
+		VerbExplain:      handler(s.explain),
+		VerbPause:        handler(s.pause),
+		VerbResume:       handler(s.resume),
+		VerbDrain:        handler(s.drain),
+		VerbShutdownIdle: handler(s.shutdownIdle),
+		VerbReload:       handler(s.reload),
+	}
+}
+
+type server struct {
+	name   messages.AutoscalerName
+	engine Engine
+}
+
+// handler reads a request before it is answered. An empty one is one without
+// fields, so that `nats request` needs no JSON.
+func handler[Q any](answer func(context.Context, Q) (any, error)) bus.ControlHandler {
+	return func(ctx context.Context, data []byte) (any, error) {
+		var request Q
+		if err := read(data, &request); err != nil {
+			return nil, err
+		}
+		return answer(ctx, request)
+	}
+}
+
+// read decodes JSON strictly.
+func read(data []byte, into any) error {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return invalid("the request can not be read: %s; write a JSON object with the fields of docs/control.md", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return invalid("the request has something behind its JSON object; leave that out")
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return &messages.Failure{Class: messages.ClassInvalid, Message: fmt.Sprintf(format, args...)}
+}
+
+// checkText says whether a text of an operator may go into events.
+func checkText(field, text string, limit int) error {
+	if utf8.RuneCountInString(text) > limit {
+		return invalid("%s is longer than %d characters; write less", field, limit)
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return invalid("%s holds a character that can not be printed; write plain text on one line", field)
+	}
+	return nil
+}
+
+func (s *server) order(ctx context.Context, by string, order messages.Order) (messages.Answered, error) {
+	if err := checkText("by", by, byLimit); err != nil {
+		return messages.Answered{}, err
+	}
+	return s.engine.Order(ctx, s.name, by, order)
+}
+
+func (s *server) full(ctx context.Context) (messages.Status, error) {
+	answer, err := s.engine.Order(ctx, s.name, "", messages.ReportStatus{})
+	if err != nil {
+		return messages.Status{}, err
+	}
+	return *answer.Status, nil
+}
+
+func (s *server) status(ctx context.Context, request StatusRequest) (any, error) {
+	status, err := s.full(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return page(status, request.After), nil
+}
+
+// page leaves out the instances that are in an earlier or a later answer.
+func page(status messages.Status, after messages.InstanceID) Status {
+	from, _ := slices.BinarySearchFunc(status.Instances, after, func(i messages.InstanceStatus, id messages.InstanceID) int {
+		if i.Instance <= id {
+			return -1
+		}
+		return 1
+	})
+	rest := status.Instances[from:]
+	answer := Status{Status: status, More: len(rest) > instancesOnce}
+	answer.Instances = rest[:min(len(rest), instancesOnce)]
+	return answer
+}
+
+func (s *server) explain(ctx context.Context, request ExplainRequest) (any, error) {
+	status, err := s.full(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Explain(status, request.Queue)
+}
+
+func (s *server) pause(ctx context.Context, request PauseRequest) (any, error) {
+	if err := checkText("why", request.Why, whyLimit); err != nil {
+		return nil, err
+	}
+	if !(request.Seconds >= 0 && request.Seconds <= longestPause.Seconds()) { // NaN is not either
+		return nil, invalid("seconds is not between 0 and %.0f; leave it out to pause until resumed", longestPause.Seconds())
+	}
+	order := messages.PauseLaunches{Why: request.Why, Until: request.until(s.engine.Now())}
+	return done(s.order(ctx, request.By, order))
+}
+
+func (s *server) resume(ctx context.Context, request ResumeRequest) (any, error) {
+	return done(s.order(ctx, request.By, messages.ResumeLaunches{}))
+}
+
+func (s *server) drain(ctx context.Context, request DrainRequest) (any, error) {
+	if request.Instance == "" {
+		return nil, invalid("instance is missing; write the id of an instance, as `ebb status` shows it")
+	}
+	return done(s.order(ctx, request.By, messages.DrainInstanceNow{Instance: request.Instance, Force: request.Force}))
+}
+
+func (s *server) shutdownIdle(ctx context.Context, request ShutdownIdleRequest) (any, error) {
+	return done(s.order(ctx, request.By, messages.DrainIdleNow{Resource: request.Resource}))
+}
+
+func (s *server) reload(ctx context.Context, request ReloadRequest) (any, error) {
+	if err := checkText("by", request.By, byLimit); err != nil {
+		return nil, err
+	}
+	return s.engine.Reload(ctx, request.By)
+}
+
+func done(answer messages.Answered, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return Done{Instances: answer.Instances}, nil
+}
