@@ -279,6 +279,17 @@ func (a *autoscaler) barrierHeld() bool {
 	return false
 }
 
+// barrierLeft is how long it may stay so.
+func (a *autoscaler) barrierLeft() time.Duration {
+	left := time.Duration(0)
+	for name := range a.channels.barrier.queues {
+		if told := (*a.closed)[name]; !told.IsZero() {
+			left = max(left, barrierHold-a.env.steady().Sub(told))
+		}
+	}
+	return left
+}
+
 // tasksWait says whether one of the closed queues is not empty any more, or gone.
 func (a *autoscaler) tasksWait(board messages.Board, b *barrier) bool {
 	for name := range b.queues {

@@ -8,6 +8,11 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
+// StopLatest is how much longer than its patience a stop may take: until a
+// termination that counts on closed queues has arrived, and the last events and
+// writes have.
+const StopLatest = barrierHold + flushPatience + recorderPatience
+
 // flushPatience is how long the last events may take to reach the bus.
 const flushPatience = 10 * time.Second
 
@@ -82,11 +87,14 @@ func (a *autoscaler) wrapUp(ctx actor.Context) {
 
 // outOfPatience goes on with stopping without an answer.
 func (a *autoscaler) outOfPatience(ctx actor.Context) {
-	if a.stop.flushing {
+	switch {
+	case a.stop.flushing:
 		a.end(ctx, int(a.outbox.waiting.Load()))
-		return
+	case a.channels.barrier != nil && a.barrierHeld(): // no agent may pull before EC2 has ended it
+		a.stop.patience.set(a.env, ctx, "stop", a.barrierLeft())
+	default:
+		a.wrapUp(ctx)
 	}
-	a.wrapUp(ctx)
 }
 
 func (a *autoscaler) recordsFlushed(ctx actor.Context, m messages.RecordsFlushed) {

@@ -29,7 +29,7 @@ const (
 	// stopPatience is how long instances are drained when the process stops.
 	stopPatience = time.Minute
 	// stopGrace is how much longer the end of the autoscalers is waited for.
-	stopGrace = 20 * time.Second
+	stopGrace = actors.StopLatest + 5*time.Second
 	// startPatience bounds the connection to the bus at the start.
 	startPatience = 30 * time.Second
 )

@@ -81,8 +81,8 @@ func (o Options) plan() (plan, error) {
 // ran, something is left running, or a law was broken. The summary says what.
 var ErrIncomplete = errors.New("the demo did not end as it should")
 
-// Run plays the demo and prints a summary. It returns nil only if every job
-// ran, nothing is left running and no law was broken.
+// Run plays the demo and prints a summary. It returns nil only if no law was
+// broken and, unless ctx was canceled, every job ran and nothing is left running.
 func Run(ctx context.Context, options Options) error {
 	p, err := options.plan()
 	if err != nil {
@@ -132,10 +132,12 @@ func (p plan) play(ctx context.Context, dir string) error {
 	stopErr := process.Stop()
 	stopWatching()
 	<-watched
-	sum := summarize(r, file, jobs, board)
+	sum := summarize(r, file, jobs, board, err == nil)
 	sum.print(p.Out)
 	switch {
-	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled) && len(sum.broken()) == 0:
+		return stopErr // whoever watched has seen enough
+	case err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
 		return err
 	case stopErr != nil:
 		return stopErr

@@ -3,8 +3,10 @@ package demo
 import (
 	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +38,50 @@ func TestPlay(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("errors were logged:\n%s", log.String())
 	}
+}
+
+// TestPlayInterrupted stops in the middle of the day: what can only be said of its
+// end is not judged, and that is no error.
+func TestPlayInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &trigger{on: "instance.busy", do: cancel}
+	p := plan{
+		Options: Options{Speed: 120, Headless: true, Seed: 7, Out: out, Log: zerolog.New(zerolog.SyncWriter(io.Discard)).Level(zerolog.ErrorLevel), Version: "test"},
+		length:  36 * time.Minute, poll: 15 * time.Second,
+	}
+	if err := p.play(ctx, t.TempDir()); err != nil {
+		t.Errorf("play: %v\n%s", err, tail(out.String(), 20))
+	}
+	for want, times := range map[string]int{"not judged": 3, "BROKEN": 0, "was interrupted: jobs": 1, "held": 3} {
+		if got := strings.Count(tail(out.String(), 13), want); got != times {
+			t.Errorf("%q is there %d times, want %d:\n%s", want, got, times, tail(out.String(), 13))
+		}
+	}
+}
+
+// trigger is an output that does something when a text is first written.
+type trigger struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	on   string
+	do   func()
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if strings.Contains(string(b), w.on) {
+		w.do()
+	}
+	return w.text.Write(b)
+}
+
+func (w *trigger) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 func tail(text string, lines int) string {

@@ -23,18 +23,22 @@ type summary struct {
 	usd                  float64
 	waits                []time.Duration // sorted
 	events               int
+	whole                bool // the day was played to its end
 	laws                 []law
 }
 
-// law is one of the laws with its breaches.
+// law is one of the laws with its breaches. One that speaks of how the day ends
+// can not be judged in the middle of it.
 type law struct {
 	name     string
 	breaches []string
+	unjudged bool
 }
 
-func summarize(r *region, file config.File, jobs []job, b *board) summary {
+// summarize reads what became of the day; whole says that it was played to its end.
+func summarize(r *region, file config.File, jobs []job, b *board, whole bool) summary {
 	ledger := r.cloud.Ledger()
-	s := summary{jobs: len(jobs), done: r.completed(), launched: len(ledger.Launches), alive: r.alive()}
+	s := summary{whole: whole, jobs: len(jobs), done: r.completed(), launched: len(ledger.Launches), alive: r.alive()}
 	for _, t := range ledger.Transitions {
 		if t.To == fakeec2.ShuttingDown {
 			s.terminated++
@@ -54,18 +58,33 @@ func summarize(r *region, file config.File, jobs []job, b *board) summary {
 	s.events = b.events
 	b.mu.Unlock()
 	s.laws = []law{
-		neverOver(ledger, file), neverTwice(ledger), neverLose(r), neverKill(r, ledger), neverLeak(r), explainAll(ledger, b),
+		neverOver(ledger, file), neverTwice(ledger), atTheEnd(whole, neverLose(r)), neverKill(r, ledger),
+		atTheEnd(whole, neverLeak(r)), atTheEnd(whole, explainAll(ledger, b)),
 	}
 	return s
 }
 
-func (s summary) good() bool {
+// atTheEnd judges what is so at the end of the day only there.
+func atTheEnd(whole bool, l law) law {
+	if !whole {
+		return law{name: l.name, unjudged: true}
+	}
+	return l
+}
+
+// broken are the laws that were.
+func (s summary) broken() []string {
+	var names []string
 	for _, l := range s.laws {
 		if len(l.breaches) > 0 {
-			return false
+			names = append(names, l.name)
 		}
 	}
-	return s.done == s.jobs && s.alive == 0
+	return names
+}
+
+func (s summary) good() bool {
+	return len(s.broken()) == 0 && s.whole && s.done == s.jobs && s.alive == 0
 }
 
 func (s summary) print(out io.Writer) {
@@ -73,6 +92,9 @@ func (s summary) print(out io.Writer) {
 		fmt.Fprintf(out, "  %-28s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintln(out, "\nsummary")
+	if !s.whole {
+		line("the day", "was interrupted: jobs still wait or run, and instances are up")
+	}
 	line("jobs done", "%d of %d", s.done, s.jobs)
 	line("instances", "%d launched, %d terminated, %d left running", s.launched, s.terminated, s.alive)
 	line("instance-hours", "%.1f (about $%.2f at the fake's prices)", s.hours, s.usd)
@@ -80,7 +102,10 @@ func (s summary) print(out io.Writer) {
 	line("events published", "%d", s.events)
 	for _, l := range s.laws {
 		verdict := "held"
-		if len(l.breaches) > 0 {
+		switch {
+		case l.unjudged:
+			verdict = "not judged, the day was interrupted"
+		case len(l.breaches) > 0:
 			verdict = "BROKEN: " + strings.Join(l.breaches, "; ")
 		}
 		line("law: "+l.name, "%s", verdict)
