@@ -39,7 +39,7 @@ func run() int {
 			},
 			Demo: func(ctx context.Context, o cli.DemoOptions) error {
 				return demo.Run(ctx, demo.Options{
-					For: o.For, Speed: o.Speed, Headless: o.Headless, Seed: o.Seed,
+					For: o.For, Speed: o.Speed, Headless: o.Headless, Seed: o.Seed, NATSListen: o.NATSListen,
 					Out: os.Stdout, Log: o.Log, Version: o.Version,
 				})
 			},

@@ -108,7 +108,7 @@ func (i *invocation) root() *cobra.Command {
 	if i.Commands.Demo != nil {
 		root.AddCommand(i.demoCommand())
 	}
-	root.AddCommand(i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand())
+	root.AddCommand(i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
 	root.AddCommand(i.controlCommands()...)
 	return root
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,6 +39,9 @@ type DemoOptions struct {
 	Headless bool
 	// Seed makes the world: the same seed gives the same demand and boot times.
 	Seed uint64
+	// NATSListen is the loopback host:port on which the demo's event server
+	// listens; empty takes a free port.
+	NATSListen string
 	// Log takes what the program logs: warnings and worse.
 	Log     zerolog.Logger
 	Version string
@@ -93,12 +97,18 @@ func (i *invocation) demoCommand() *cobra.Command {
 	c.Flags().Float64Var(&o.Speed, "speed", 0, "seconds of the demo that pass in one second; 0 takes 240")
 	c.Flags().BoolVar(&o.Headless, "headless", false, "print lines instead of drawing a screen")
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "number that the demo's world is made from")
+	c.Flags().StringVar(&o.NATSListen, "nats-listen", "", "host:port of the event server, loopback only, for whoever follows the events; default a free port")
 	c.RunE = i.does(func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case o.For < 0:
 			return usagef("--for %s is negative; write a duration such as 30s, or 0", o.For)
 		case !(o.Speed >= 0 && o.Speed <= 10_000): // NaN is not either
 			return usagef("--speed %v is not between 0 and 10000; 1 is real time", o.Speed)
+		}
+		if o.NATSListen != "" {
+			if err := demoListen(o.NATSListen); err != nil {
+				return err
+			}
 		}
 		log, err := NewLogger(i.Stderr, config.Log{Level: "warn", Format: "auto"}, i.Now)
 		if err != nil {
@@ -108,4 +118,17 @@ func (i *invocation) demoCommand() *cobra.Command {
 		return i.Commands.Demo(cmd.Context(), o)
 	})
 	return c
+}
+
+// demoListen refuses an address that other machines could reach, since the
+// demo's event server asks nobody for a password.
+func demoListen(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return usagef("--nats-listen %q is not host:port; write one such as 127.0.0.1:4222", listen)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usagef("--nats-listen %q is refused: the demo's event server asks nobody for a password; write a loopback address such as 127.0.0.1:4222", listen)
+	}
+	return nil
 }

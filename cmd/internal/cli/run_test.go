@@ -70,10 +70,12 @@ func TestDemo(t *testing.T) {
 		speed    float64
 		headless bool
 		seed     uint64
+		nats     string
 	}
 	for line, want := range map[string]options{
 		"demo": {seed: 1},
-		"demo --for 30s --speed 0.5 --headless --seed 7": {30 * time.Second, 0.5, true, 7},
+		"demo --for 30s --speed 0.5 --headless --seed 7": {30 * time.Second, 0.5, true, 7, ""},
+		"demo --nats-listen 127.0.0.1:4222":              {seed: 1, nats: "127.0.0.1:4222"},
 	} {
 		p, _, stderr := program()
 		var got cli.DemoOptions
@@ -84,7 +86,7 @@ func TestDemo(t *testing.T) {
 			return nil
 		}
 		code := p.Execute(t.Context(), strings.Fields(line))
-		if told := (options{got.For, got.Speed, got.Headless, got.Seed}); code != 0 || told != want || got.Version != "v1.2.3" {
+		if told := (options{got.For, got.Speed, got.Headless, got.Seed, got.NATSListen}); code != 0 || told != want || got.Version != "v1.2.3" {
 			t.Errorf("%s: exit %d, got %+v, want %+v", line, code, told, want)
 		}
 		if lines := strings.Count(stderr.String(), "\n"); lines != 1 || !strings.Contains(stderr.String(), `"shown"`) {
@@ -99,6 +101,7 @@ func TestUsage(t *testing.T) {
 
 	for _, line := range []string{
 		"demo --speed -1", "demo --speed NaN", "demo --speed 1e9", "demo --for -1s", "demo --seed -1", "demo --dashboard", "demo something",
+		"demo --nats-listen 4222", "demo --nats-listen :4222", "demo --nats-listen 0.0.0.0:4222", "demo --nats-listen example.com:4222",
 		"run", "run --config x --none", "run x",
 	} {
 		p, stdout, stderr := program()

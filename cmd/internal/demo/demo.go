@@ -44,6 +44,9 @@ type Options struct {
 	// Headless prints lines even on a terminal.
 	Headless bool
 	Seed     uint64
+	// NATSListen is the loopback host:port of the event server; empty for any
+	// free port, so that demos do not meet.
+	NATSListen string
 	// Out gets what the user sees, Log what the program logs.
 	Out io.Writer
 	Log zerolog.Logger
@@ -112,6 +115,9 @@ func (p plan) play(ctx context.Context, dir string) error {
 	file, err := write(dir, r, p.poll.String(), p.Log.GetLevel().String())
 	if err != nil {
 		return err
+	}
+	if p.NATSListen != "" {
+		file.NATS.Listen = p.NATSListen
 	}
 	process, err := app.Start(ctx, app.Options{
 		File: file, Version: p.Version, Log: p.Log, Clock: now,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -21,8 +22,9 @@ import (
 func TestPlay(t *testing.T) {
 	t.Parallel()
 	var out, log bytes.Buffer
+	listen := freeAddress(t)
 	p := plan{
-		Options: Options{Speed: 120, Headless: true, Seed: 7, Out: &out, Log: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.ErrorLevel), Version: "test"},
+		Options: Options{Speed: 120, Headless: true, Seed: 7, NATSListen: listen, Out: &out, Log: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.ErrorLevel), Version: "test"},
 		length:  36 * time.Minute, poll: 15 * time.Second,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a limit for slow machines, not a figure
@@ -30,7 +32,7 @@ func TestPlay(t *testing.T) {
 	if err := p.play(ctx, t.TempDir()); err != nil {
 		t.Fatalf("play: %v\n%s\n%s", err, tail(out.String(), 60), log.String())
 	}
-	for _, want := range []string{"instance.launched", "instance.gone", "jobs done", "law: never over"} {
+	for _, want := range []string{"nats sub -s nats://" + listen, "instance.launched", "instance.gone", "jobs done", "law: never over"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output does not show %q", want)
 		}
@@ -82,6 +84,15 @@ func (w *trigger) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.String()
+// freeAddress is a loopback address on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 func tail(text string, lines int) string {
