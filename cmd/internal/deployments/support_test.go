@@ -1,0 +1,87 @@
+package deployments_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ebbscale/ebb/cmd/internal/config"
+)
+
+// root is where the module lies, seen from this package.
+const root = "../../.."
+
+// uid is the user of the image; everything that runs it says so.
+const uid = "65532"
+
+func readFile(t *testing.T, path ...string) string {
+	t.Helper()
+
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func decodeYAML[T any](t *testing.T, text string) T {
+	t.Helper()
+
+	var value T
+	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("decode: %v\n%s", err, text)
+	}
+	return value
+}
+
+// load reads a configuration as the program does, in an environment, with secrets where
+// it expects them. secrets are the names of the files in /run/secrets.
+func load(t *testing.T, text string, environ, secrets []string) (config.File, error) {
+	t.Helper()
+
+	dir := t.TempDir()
+	for _, name := range secrets {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("secret-"+name+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "ebb.yaml")
+	text = strings.ReplaceAll(text, "${FILE:/run/secrets/", "${FILE:"+dir+"/")
+	text, environ = withoutHTTP(t, text, environ)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(config.Source{Path: path, Environ: environ})
+}
+
+// withoutHTTP takes http.… out of a configuration for a program that does not know
+// these keys. It does nothing for one that does.
+func withoutHTTP(t *testing.T, text string, environ []string) (string, []string) {
+	t.Helper()
+
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	if config.RegisterFlags(flags); flags.Lookup("http-listen") != nil {
+		return text, environ
+	}
+	document := decodeYAML[map[string]any](t, text)
+	delete(document, "http")
+	stripped, err := yaml.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rest []string
+	for _, entry := range environ {
+		if !strings.HasPrefix(entry, "EBB_HTTP__") {
+			rest = append(rest, entry)
+		}
+	}
+	return string(stripped), rest
+}
+
+// timeOf takes whatever duration type a library has.
+func timeOf[D ~int64](d D) time.Duration { return time.Duration(d) }
