@@ -173,7 +173,7 @@ func TestComposeRefusesToStartUnconfigured(t *testing.T) {
 func TestComposeSecretsAreNotWritten(t *testing.T) {
 	t.Parallel()
 
-	secret := regexp.MustCompile(`(?i)^\s+(\w*(?:PASSWORD|SECRET|TOKEN|ACCESS_KEY)\w*): *([^\[].+)$`)
+	secret := regexp.MustCompile(`(?i)^\s+(\w*(?:PASSWORD|SECRET|TOKEN|ACCESS_KEY)\w*): +([^\s\[].*)$`)
 	seen := 0
 	for _, file := range []string{"compose.yaml", "compose.monitoring.yaml", "compose.demo.yaml", "ebb/ebb.yaml"} {
 		for line := range strings.Lines(readFile(t, "deployments", "compose", file)) {

@@ -1,0 +1,58 @@
+{{- define "ebb.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ebb.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "ebb.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "ebb.selector" . }}
+app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "ebb.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "ebb.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ebb.secret" -}}
+{{- if and .Values.existingSecret .Values.secrets -}}
+{{- fail "existingSecret and secrets are both set: name a Secret, or give values to make one from" -}}
+{{- end -}}
+{{- default (include "ebb.fullname" .) .Values.existingSecret -}}
+{{- end -}}
+
+{{- /* What ebb reads: the user's configuration, and over it what the chart knows. */ -}}
+{{- define "ebb.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $nats := default (dict) $config.nats -}}
+{{- if $nats.url -}}
+{{- fail "config.nats.url is set: write nats.url instead, which also decides between one pod and several" -}}
+{{- end -}}
+{{- if .Values.nats.url -}}
+{{- $nats = merge (dict "url" .Values.nats.url "listen" "") $nats -}}
+{{- end -}}
+{{- $_ := set $config "nats" $nats -}}
+{{- $_ := set $config "http" (merge (dict "listen" "0.0.0.0:8480") (default (dict) $config.http)) -}}
+{{- $_ := set $config "state_dir" "/var/lib/ebb" -}}
+{{- if not $nats -}}
+{{- $_ := unset $config "nats" -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
