@@ -64,8 +64,7 @@ func load(t *testing.T, text string, environ, secrets []string) (config.File, er
 func withoutHTTP(t *testing.T, text string, environ []string) (string, []string) {
 	t.Helper()
 
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	if config.RegisterFlags(flags); flags.Lookup("http-listen") != nil {
+	if knowsHTTP() {
 		return text, environ
 	}
 	document := decodeYAML[map[string]any](t, text)
@@ -81,6 +80,13 @@ func withoutHTTP(t *testing.T, text string, environ []string) (string, []string)
 		}
 	}
 	return string(stripped), rest
+}
+
+// knowsHTTP tells whether this program has http.listen.
+func knowsHTTP() bool {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.RegisterFlags(flags)
+	return flags.Lookup("http-listen") != nil
 }
 
 // timeOf takes whatever duration type a library has.
