@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 GOLANGCI_LINT_VERSION    := v2.13.1
 GO_CHECK_SUMTYPE_VERSION := v0.3.1
+HELM_VERSION             := v4.3.1
+CYCLONEDX_GOMOD_VERSION  := v1.10.0
 
 GO ?= go
 ifeq ($(shell command -v $(GO) 2>/dev/null),)
@@ -20,10 +22,19 @@ EBB_TOOLS_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ebb/tools/$(shell $(GO) 
 GOLANGCI      := $(EBB_TOOLS_DIR)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 SUMTYPE       := $(EBB_TOOLS_DIR)/go-check-sumtype-$(GO_CHECK_SUMTYPE_VERSION)/go-check-sumtype
 
+HELM          := $(EBB_TOOLS_DIR)/helm-$(HELM_VERSION)/helm
+CYCLONEDX     := $(EBB_TOOLS_DIR)/cyclonedx-gomod-$(CYCLONEDX_GOMOD_VERSION)/cyclonedx-gomod
+
 # The Python side of the contract tests: an environment of its own, pinned.
 EBB_REAL_VENV     ?= $(CURDIR)/.cache/real-venv
 REAL_REQUIREMENTS := cmd/internal/contract/requirements.txt
 REAL_PACKAGES     := ./cmd/internal/contract/... ./adapters/bootstrap/... ./cmd/internal/archtest
+
+# The same for the checks of the deployments: hadolint and schemas of Kubernetes.
+EBB_DEPLOYMENTS_VENV     ?= $(CURDIR)/.cache/deployments-venv
+DEPLOYMENTS_REQUIREMENTS := cmd/internal/deployments/requirements.txt
+DEPLOYMENTS_PACKAGE      := ./cmd/internal/deployments
+DEPLOYMENTS_PATH         := $(EBB_DEPLOYMENTS_VENV)/bin:$(dir $(HELM))
 
 # What the targets below can be told: make demo ARGS='--headless', make fuzz FUZZTIME=5m.
 ARGS     ?=
@@ -47,6 +58,19 @@ build: ## bin/ebb: one static binary
 .PHONY: demo
 demo: build ## A whole cluster on this machine: fake EC2, fake ClearML, real ebb (ARGS='--headless' and more)
 	bin/ebb demo $(ARGS)
+
+.PHONY: image
+image: ## The container image for amd64 and arm64, with SBOM and provenance (docker buildx; IMAGE=… VERSION=… PUSH=yes)
+	bash deployments/container/image.sh
+
+.PHONY: sbom
+sbom: $(CYCLONEDX) ## bin/ebb.cdx.json: bill of materials of the binary (CycloneDX), without a container engine
+	@mkdir -p bin
+	CGO_ENABLED=0 $(CYCLONEDX) app -json -licenses -std -main cmd/ebb -output bin/ebb.cdx.json .
+
+.PHONY: manifests
+manifests: $(HELM) ## Render deployments/kubernetes/plain again after a change of the chart
+	PATH="$(DEPLOYMENTS_PATH):$$PATH" $(GO) test -tags real -count=1 -run TestPlainManifests $(DEPLOYMENTS_PACKAGE) -update
 
 ##@ Prove
 
@@ -74,6 +98,14 @@ test-real: real-env ## Contract tests against independent software (boto3, moto,
 .PHONY: real-env
 real-env: ## Prepare what test-real needs: a Python environment and shellcheck
 	@bash tools/real-env.sh "$(EBB_REAL_VENV)" "$(REAL_REQUIREMENTS)"
+
+.PHONY: deployments
+deployments: deployments-env ## Check what is in deployments/ and the image's content (Helm, hadolint, systemd, a jail; as root)
+	PATH="$(DEPLOYMENTS_PATH):$$PATH" $(GO) test -tags real -count=1 -timeout 10m $(DEPLOYMENTS_PACKAGE)
+
+.PHONY: deployments-env
+deployments-env: $(HELM) ## Prepare what deployments needs: Helm, a Python environment, systemd-analyze
+	@bash tools/deployments-env.sh "$(EBB_DEPLOYMENTS_VENV)" "$(DEPLOYMENTS_REQUIREMENTS)"
 
 .PHONY: cover
 cover: ## Statement coverage of the pure core, with its threshold
@@ -117,6 +149,13 @@ $(GOLANGCI):
 $(SUMTYPE):
 	@GOBIN=$(dir $@) GOFLAGS=-trimpath $(GO) install github.com/alecthomas/go-check-sumtype/cmd/go-check-sumtype@$(GO_CHECK_SUMTYPE_VERSION)
 
+$(HELM):
+	@echo "building helm $(HELM_VERSION) once for this machine; this takes a minute and a half on two cores"
+	@GOBIN=$(dir $@) GOFLAGS=-trimpath $(GO) install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
+
+$(CYCLONEDX):
+	@GOBIN=$(dir $@) GOFLAGS=-trimpath $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_GOMOD_VERSION)
+
 .PHONY: clean
 clean: ## Remove what was built here (the linters in $(EBB_TOOLS_DIR) stay)
 	rm -rf bin .cache
@@ -127,4 +166,4 @@ clean: ## Remove what was built here (the linters in $(EBB_TOOLS_DIR) stay)
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,6 +47,9 @@ exec setpriv --no-new-privs -- chroot --userspec=65532:65532 --groups= "$image" 
 // TestImage makes what the image contains, without a container engine, and runs it as
 // a container would. It needs root, to give it up.
 func TestImage(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("the jail needs root, to give it up: sudo make deployments, or in a container")
+	}
 	image, settings := rootfs(t), openDir(t)
 	binary := filepath.Join(image, "usr", "bin", "ebb")
 
@@ -81,9 +85,10 @@ func TestImage(t *testing.T) {
 // testAuthorities has the program speak TLS to a server, before and after the authority
 // of that server is in the image.
 func testAuthorities(t *testing.T, image, settings string) {
-	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // refusals are meant
+	server.StartTLS()
 	t.Cleanup(server.Close)
-	server.Config.ErrorLog = nil
 	if out := runIn(t, image, settings, 1, "healthcheck", "--url", server.URL); !strings.Contains(out, "unknown authority") {
 		t.Errorf("a server that nobody knows: %s", out)
 	}

@@ -91,3 +91,8 @@ func knowsHTTP() bool {
 
 // timeOf takes whatever duration type a library has.
 func timeOf[D ~int64](d D) time.Duration { return time.Duration(d) }
+
+func exists(path string) bool {
+	_, err := os.Stat(filepath.Join(root, path))
+	return err == nil
+}
