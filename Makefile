@@ -64,9 +64,8 @@ image: ## The container image for amd64 and arm64, with SBOM and provenance (doc
 	bash deployments/container/image.sh
 
 .PHONY: sbom
-sbom: $(CYCLONEDX) ## bin/ebb.cdx.json: bill of materials of the binary (CycloneDX), without a container engine
-	@mkdir -p bin
-	CGO_ENABLED=0 $(CYCLONEDX) app -json -licenses -std -main cmd/ebb -output bin/ebb.cdx.json .
+sbom: build $(CYCLONEDX) ## bin/ebb.cdx.json: bill of materials of bin/ebb (CycloneDX), without a container engine
+	$(CYCLONEDX) bin -json -licenses -std -version "$$(git describe --tags --always --dirty)" -output bin/ebb.cdx.json bin/ebb
 
 .PHONY: manifests
 manifests: $(HELM) ## Render deployments/kubernetes/plain again after a change of the chart

@@ -74,8 +74,7 @@ func askHealth(ctx context.Context, u *url.URL) error {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // the caller names the address
 		}
 		return fmt.Errorf("%w (is ebb running, with http.listen there?)", err)

@@ -58,7 +58,7 @@ func TestImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer program.Close()
+		defer func() { _ = program.Close() }()
 		for _, part := range program.Progs {
 			if part.Type == elf.PT_INTERP || part.Type == elf.PT_DYNAMIC {
 				t.Errorf("the binary wants a loader: it has a %s", part.Type)
@@ -85,6 +85,8 @@ func TestImage(t *testing.T) {
 // testAuthorities has the program speak TLS to a server, before and after the authority
 // of that server is in the image.
 func testAuthorities(t *testing.T, image, settings string) {
+	t.Helper()
+
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // refusals are meant
 	server.StartTLS()
@@ -108,6 +110,8 @@ func testAuthorities(t *testing.T, image, settings string) {
 // testRun runs an autoscaler in the jail until it acts, asks for its events and its
 // health as an operator would, and stops it.
 func testRun(t *testing.T, image, settings, binary string) {
+	t.Helper()
+
 	nats := freeAddress(t)
 	clearml, ec2 := fake(t, binary, "clearml", "--queue", "training"), fake(t, binary, "ec2")
 	writeOpen(t, settings, "secret", "ebb-fake-secret-key\n")
@@ -177,15 +181,11 @@ func rootfs(t *testing.T) string {
 	return image
 }
 
-// openDir is a directory that the user of the image can get to, unlike t.TempDir.
+// openDir is a directory that the user of the image may look into.
 func openDir(t *testing.T) string {
 	t.Helper()
 
-	dir, err := os.MkdirTemp("", "ebb-image-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

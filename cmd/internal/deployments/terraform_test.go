@@ -75,11 +75,11 @@ func TestTerraformDriftIsSeen(t *testing.T) {
 	text := readFile(t, "deployments", "iam", "terraform", "main.tf")
 	for from, to := range map[string]string{
 		`"ec2:GetConsoleOutput", "ec2:TerminateInstances"]`: `"ec2:TerminateInstances"]`,
-		`"volume"]`:                      `"volume", "image"]`,
-		`"${local.public}:image/*"`:      `"*"`,
-		`"aws:ResourceTag/`:              `"aws:RequestTag/`,
-		`local.first_spot_launch)`:       `[])`,
-		`sort([for id in var.snapshots`:  `tolist([for id in var.snapshots`,
+		`"volume"]`:                       `"volume", "image"]`,
+		`"${local.public}:image/*"`:       `"*"`,
+		`"aws:ResourceTag/`:               `"aws:RequestTag/`,
+		`local.first_spot_launch)`:        `[])`,
+		`sort([for id in var.snapshots`:   `tolist([for id in var.snapshots`,
 		`{ "ec2:Owner" = var.ami_owner }`: `{ "ec2:Owner" = var.account }`,
 	} {
 		if !strings.Contains(text, from) {
