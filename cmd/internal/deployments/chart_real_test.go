@@ -113,6 +113,7 @@ func TestChartKinds(t *testing.T) {
 	t.Parallel()
 
 	want := map[string][]string{
+		"least":    {"ConfigMap", "Secret", "Service", "ServiceAccount", "StatefulSet"},
 		"plain":    {"ConfigMap", "NetworkPolicy", "Service", "ServiceAccount", "StatefulSet"},
 		"embedded": {"ConfigMap", "Ingress", "NetworkPolicy", "Secret", "Service", "ServiceAccount", "ServiceMonitor", "StatefulSet"},
 		"external": {"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"},
@@ -289,7 +290,19 @@ func TestChartConfiguration(t *testing.T) {
 			keys, _ := made.at("stringData").(map[string]any)
 			secrets = slices.Collect(maps.Keys(keys))
 		}
-		got, err := load(t, text, nil, secrets)
+		var environ []string
+		workload := all["StatefulSet"]
+		if workload == nil {
+			workload = all["Deployment"]
+		}
+		for _, entry := range workload.at("spec", "template", "spec", "containers", 0, "env").([]any) {
+			variable := object(entry.(map[string]any))
+			if variable["value"] == nil {
+				variable["value"] = "from-a-secret"
+			}
+			environ = append(environ, variable.text("name")+"="+variable.text("value"))
+		}
+		got, err := load(t, text, environ, secrets)
 		if err != nil {
 			t.Errorf("%s: %v\n%s", name, err, text)
 			continue

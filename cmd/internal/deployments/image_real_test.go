@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/ebbscale/ebb/cmd/internal/app"
 )
 
@@ -79,6 +81,7 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("knows the certificate authorities of the image", func(t *testing.T) { testAuthorities(t, image, settings) })
+	t.Run("plays the demo to a subscriber", func(t *testing.T) { testDemo(t, image, settings) })
 	t.Run("runs and stops", func(t *testing.T) { testRun(t, image, settings, binary) })
 }
 
@@ -165,6 +168,59 @@ autoscalers:
 	}
 	if strings.Contains(log.String(), "ebb-fake-secret-key") {
 		t.Error("a secret is in the log")
+	}
+}
+
+// testDemo runs the command of compose.demo.yaml in the jail, asks with that service's
+// health check, and subscribes as its subscriber does.
+func testDemo(t *testing.T, image, settings string) {
+	t.Helper()
+
+	services, listen := compose(t, "compose.demo.yaml").Services, freeAddress(t)
+	here := func(words []string) []string {
+		return strings.Split(strings.ReplaceAll(strings.Join(words, "\n"), "127.0.0.1:4222", listen), "\n")
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 2*patience)
+	defer stop()
+	demo := inJail(ctx, image, settings, here(services["demo"].Command)...)
+	var out strings.Builder
+	demo.Stdout, demo.Stderr = &out, &out
+	if err := demo.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { stop(); _ = demo.Wait() }()
+
+	health := here(services["demo"].HealthCheck.Test)
+	if health[0] != "CMD" || health[1] != "/usr/bin/ebb" {
+		t.Fatalf("the health check is %q", health)
+	}
+	for inJail(ctx, image, settings, health[2:]...).Run() != nil {
+		if ctx.Err() != nil {
+			t.Fatalf("the demo is never well: %s", &out)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	subscriber := here(services["subscriber"].Command)
+	if services["subscriber"].NetworkMode != "service:demo" || len(subscriber) != 4 || subscriber[0] != "--server" || subscriber[2] != "sub" {
+		t.Fatalf("the subscriber runs nats %q", subscriber)
+	}
+	connection, err := nats.Connect(subscriber[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	events, err := connection.SubscribeSync(subscriber[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		message, err := events.NextMsgWithContext(ctx)
+		if err != nil {
+			t.Fatalf("the subscriber hears of no launch: %v\n%s", err, &out)
+		}
+		if strings.HasSuffix(message.Subject, ".instance.launched") {
+			return
+		}
 	}
 }
 
