@@ -289,6 +289,9 @@ func TestChartConfiguration(t *testing.T) {
 		if made := all["Secret"]; made != nil {
 			keys, _ := made.at("stringData").(map[string]any)
 			secrets = slices.Collect(maps.Keys(keys))
+			for _, problem := range misfits(text, secrets) {
+				t.Errorf("%s: %s", name, problem)
+			}
 		}
 		var environ []string
 		workload := all["StatefulSet"]

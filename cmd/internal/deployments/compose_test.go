@@ -243,8 +243,8 @@ func TestComposeConfiguration(t *testing.T) {
 	}) {
 		t.Errorf("the state directory %s is on no volume", file.StateDir)
 	}
-	if _, err := load(t, readFile(t, "deployments", "compose", "ebb", "ebb.yaml"), environ, secrets[1:]); err == nil {
-		t.Error("a secret less makes no difference: the configuration does not use it")
+	for _, problem := range misfits(readFile(t, "deployments", "compose", "ebb", "ebb.yaml"), secrets) {
+		t.Error(problem)
 	}
 	if grace := service.StopGracePeriod; grace == nil || app.StopMax >= timeOf(*grace) {
 		t.Errorf("compose kills ebb after %v, and it may take %v to stop", grace, app.StopMax)

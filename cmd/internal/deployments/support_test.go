@@ -3,6 +3,8 @@ package deployments_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,24 @@ func load(t *testing.T, text string, environ, secrets []string) (config.File, er
 		t.Fatal(err)
 	}
 	return config.Load(config.Source{Path: path, Environ: environ})
+}
+
+// misfits lists the secrets that a configuration names and is not given, and those that
+// it is given and does not name.
+func misfits(text string, given []string) []string {
+	var problems, named []string
+	for _, reference := range regexp.MustCompile(`\$\{FILE:/run/secrets/([^}]+)\}`).FindAllStringSubmatch(text, -1) {
+		named = append(named, reference[1])
+		if !slices.Contains(given, reference[1]) {
+			problems = append(problems, "it is not given the secret "+reference[1])
+		}
+	}
+	for _, name := range given {
+		if !slices.Contains(named, name) {
+			problems = append(problems, "it is given the secret "+name+", which the configuration does not use")
+		}
+	}
+	return problems
 }
 
 // withoutHTTP takes http.… out of a configuration for a program that does not know
