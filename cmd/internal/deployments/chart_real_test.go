@@ -258,6 +258,11 @@ func TestChartFitsTogether(t *testing.T) {
 			t.Errorf("%s names port %q, and the service's is %q", who, name, port)
 		}
 	}
+	key := one["ServiceMonitor"].text("spec", "endpoints", 0, "authorization", "credentials", "key")
+	if one["Secret"].text("metadata", "name") != one["ServiceMonitor"].text("spec", "endpoints", 0, "authorization", "credentials", "name") ||
+		one["Secret"].at("stringData", key) == nil {
+		t.Errorf("the monitor takes its token from key %q, which the Secret has not", key)
+	}
 	if one["ServiceAccount"].text("metadata", "annotations", "eks.amazonaws.com/role-arn") == "" {
 		t.Error("the role of the service account is lost")
 	}

@@ -260,6 +260,9 @@ func TestMonitoringFitsTogether(t *testing.T) {
 	prometheus := decodeYAML[struct {
 		RuleFiles []string `yaml:"rule_files"`
 		Scrape    []struct {
+			Authorization struct {
+				File string `yaml:"credentials_file"`
+			}
 			Static []struct{ Targets []string } `yaml:"static_configs"`
 		} `yaml:"scrape_configs"`
 	}](t, readFile(t, "deployments", "compose", "prometheus", "prometheus.yaml"))
@@ -286,6 +289,10 @@ func TestMonitoringFitsTogether(t *testing.T) {
 	_, port, _ := strings.Cut(*project.Services["ebb"].Environment["EBB_HTTP__LISTEN"], ":")
 	if target := prometheus.Scrape[0].Static[0].Targets[0]; target != "ebb:"+port {
 		t.Errorf("Prometheus asks %s, and ebb listens on port %s", target, port)
+	}
+	granted := project.Services["prometheus"].Secrets
+	if file := prometheus.Scrape[0].Authorization.File; len(granted) != 1 || file != "/run/secrets/"+granted[0].Source {
+		t.Errorf("Prometheus reads its token from %s, and is given %v", file, granted)
 	}
 	if url := sources.Datasources[0].URL; url != "http://prometheus:9090" {
 		t.Errorf("Grafana asks %s", url)

@@ -128,14 +128,10 @@ autoscalers:
     resources:
       - {name: cpu, instance_types: [m5.large], availability_zones: [us-east-1a], ami_id: ami-0e3a1b2c3d4e5f601, max_instances: 1, queues: [training]}
 `, nats, clearml, ec2))
-	args, health := []string{"run"}, ""
-	if knowsHTTP() {
-		health = freeAddress(t)
-		args = append(args, "--http-listen", health)
-	}
+	health := freeAddress(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	process := inJail(ctx, image, settings, args...)
+	process := inJail(ctx, image, settings, "run", "--http-listen", health)
 	var log strings.Builder
 	process.Stdout, process.Stderr = &log, &log
 	if err := process.Start(); err != nil {
@@ -153,7 +149,10 @@ autoscalers:
 			t.Fatalf("no autoscaler started (%v): %s\n%v\n%s", err, out, <-ended, &log)
 		}
 	}
-	if health != "" {
+	if out := runIn(t, image, settings, 0, "status"); !strings.Contains(out, "training") {
+		t.Errorf("ebb status shows no queue: %s", out)
+	}
+	if exists("docs/dashboard.md") { // the server comes with its page
 		runIn(t, image, settings, 0, "healthcheck", "--url", "http://"+health+"/healthz")
 		runIn(t, image, settings, 0, "healthcheck", "--url", "http://"+health+"/readyz")
 	}

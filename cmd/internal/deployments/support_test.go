@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ebbscale/ebb/cmd/internal/config"
@@ -54,7 +53,6 @@ func load(t *testing.T, text string, environ, secrets []string) (config.File, er
 	}
 	path := filepath.Join(dir, "ebb.yaml")
 	text = strings.ReplaceAll(text, "${FILE:/run/secrets/", "${FILE:"+dir+"/")
-	text, environ = withoutHTTP(t, text, environ)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,36 +75,6 @@ func misfits(text string, given []string) []string {
 		}
 	}
 	return problems
-}
-
-// withoutHTTP takes http.… out of a configuration for a program that does not know
-// these keys. It does nothing for one that does.
-func withoutHTTP(t *testing.T, text string, environ []string) (string, []string) {
-	t.Helper()
-
-	if knowsHTTP() {
-		return text, environ
-	}
-	document := decodeYAML[map[string]any](t, text)
-	delete(document, "http")
-	stripped, err := yaml.Marshal(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rest []string
-	for _, entry := range environ {
-		if !strings.HasPrefix(entry, "EBB_HTTP__") {
-			rest = append(rest, entry)
-		}
-	}
-	return string(stripped), rest
-}
-
-// knowsHTTP tells whether this program has http.listen.
-func knowsHTTP() bool {
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	config.RegisterFlags(flags)
-	return flags.Lookup("http-listen") != nil
 }
 
 // timeOf takes whatever duration type a library has.
