@@ -84,6 +84,8 @@ func (w *trigger) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.String()
+}
+
 // freeAddress is a loopback address on which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
