@@ -19,6 +19,9 @@ import (
 // it takes connections.
 const startPatience = 10 * time.Second
 
+// serverName is what an embedded server calls itself.
+const serverName = "ebb"
+
 // ServerConfig says how to run the embedded NATS server.
 type ServerConfig struct {
 	// StateDir is where everything durable lives: the store in its folder
@@ -65,7 +68,7 @@ func Start(ctx context.Context, config ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("start event server: %w", err)
 	}
 	options := &natsserver.Options{
-		ServerName: "ebb",
+		ServerName: serverName,
 		Host:       host,
 		Port:       port,
 		DontListen: config.Listen == "",

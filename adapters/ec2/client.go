@@ -52,39 +52,49 @@ type ClientConfig struct {
 // returns an error when keys and UseIAMRole contradict each other, and when the
 // region is missing.
 func NewClient(ctx context.Context, config ClientConfig) (*awsec2.Client, error) {
-	if err := config.check(); err != nil {
+	sdk, err := config.load(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("make EC2 client: %w", err)
 	}
-	sdk := aws.Config{Region: config.Region, HTTPClient: config.HTTPClient}
-	if sdk.HTTPClient == nil {
-		sdk.HTTPClient = awshttp.NewBuildableClient().WithTimeout(callTimeout).
-			WithDialerOptions(func(dialer *net.Dialer) { dialer.Timeout = connectTimeout })
-	}
-	if config.UseIAMRole {
-		options := []func(*awsconfig.LoadOptions) error{awsconfig.WithHTTPClient(sdk.HTTPClient)}
-		if config.Region != "" {
-			options = append(options, awsconfig.WithRegion(config.Region))
-		}
-		loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
-		if err != nil {
-			return nil, fmt.Errorf("make EC2 client: load AWS configuration: %w", err)
-		}
-		if loaded.Region == "" {
-			return nil, errors.New("make EC2 client: no region: give one, such as us-east-1")
-		}
-		sdk = loaded
-	} else {
-		sdk.Credentials = credentials.NewStaticCredentialsProvider(config.AccessKeyID, config.SecretAccessKey, config.SessionToken)
-	}
 	return awsec2.NewFromConfig(sdk, func(options *awsec2.Options) {
-		options.Retryer = aws.NopRetryer{}
-		options.HTTPClient = wholeBodies{options.HTTPClient}
-		options.Credentials = credentialsProvider{options.Credentials}
-		options.APIOptions = append(options.APIOptions, awsmiddleware.AddUserAgentKey("ebb"))
 		if config.EndpointURL != "" {
 			options.BaseEndpoint = aws.String(config.EndpointURL)
 		}
 	}), nil
+}
+
+// load makes what clients of the SDK are made of: region, credentials whose
+// errors are marked, no retries, an HTTP client with time-outs. It calls nothing.
+func (c ClientConfig) load(ctx context.Context) (aws.Config, error) {
+	if err := c.check(); err != nil {
+		return aws.Config{}, err
+	}
+	sdk := aws.Config{Region: c.Region, HTTPClient: c.HTTPClient}
+	if sdk.HTTPClient == nil {
+		sdk.HTTPClient = awshttp.NewBuildableClient().WithTimeout(callTimeout).
+			WithDialerOptions(func(dialer *net.Dialer) { dialer.Timeout = connectTimeout })
+	}
+	if c.UseIAMRole {
+		options := []func(*awsconfig.LoadOptions) error{awsconfig.WithHTTPClient(sdk.HTTPClient)}
+		if c.Region != "" {
+			options = append(options, awsconfig.WithRegion(c.Region))
+		}
+		loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
+		if err != nil {
+			return aws.Config{}, fmt.Errorf("load AWS configuration: %w", err)
+		}
+		if loaded.Region == "" {
+			return aws.Config{}, errors.New("no region: give one, such as us-east-1")
+		}
+		sdk = loaded
+	} else {
+		sdk.Credentials = credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+	}
+	sdk.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	sdk.HTTPClient = wholeBodies{sdk.HTTPClient}
+	sdk.Credentials = credentialsProvider{sdk.Credentials}
+	sdk.APIOptions = append(sdk.APIOptions, awsmiddleware.AddUserAgentKey("ebb"))
+	return sdk, nil
 }
 
 // check never repeats a key: its error goes into logs.
