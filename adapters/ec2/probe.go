@@ -90,7 +90,9 @@ func (p *Prober) Identity(ctx context.Context) (Identity, error) {
 }
 
 // Instances are those with our owner tag, as [Adapter.List] has them.
-func (p *Prober) Instances(ctx context.Context) ([]messages.Instance, error) { return p.adapter.List(ctx) }
+func (p *Prober) Instances(ctx context.Context) ([]messages.Instance, error) {
+	return p.adapter.List(ctx)
+}
 
 // Trial is one launch to try.
 type Trial struct {

@@ -62,6 +62,14 @@ type Image struct {
 	RootGiB      int    `json:"root_gib"`
 	IMDSv2       bool   `json:"imds_v2"` // the image asks for HttpTokens=required
 	CreationDate string `json:"creation_date"`
+	State        string `json:"state,omitempty"` // empty: available
+}
+
+func (i Image) state() string {
+	if i.State == "" {
+		return "available"
+	}
+	return i.State
 }
 
 // Subnet is a subnet of the catalog. Addresses counts free ones at the start.
@@ -70,17 +78,19 @@ type Subnet struct {
 	Zone      string `json:"zone"`
 	CIDR      string `json:"cidr"`
 	Addresses int    `json:"addresses"`
-	Default   bool   `json:"default"` // the zone's default subnet
+	Default   bool   `json:"default"`          // the zone's default subnet
+	VPCID     string `json:"vpc_id,omitempty"` // empty: the catalog's
 }
 
 // SecurityGroup is a security group of the catalog.
 type SecurityGroup struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	VPCID string `json:"vpc_id,omitempty"` // empty: the catalog's
 }
 
-// Catalog is what the region offers, all of it in one VPC. The first security
-// group is the default one.
+// Catalog is what the region offers, in one VPC unless subnets and security
+// groups say otherwise. The first security group is the default one.
 type Catalog struct {
 	Region         string          `json:"region"`
 	AccountID      string          `json:"account_id"`
@@ -91,8 +101,12 @@ type Catalog struct {
 	Subnets        []Subnet        `json:"subnets"`
 	SecurityGroups []SecurityGroup `json:"security_groups"`
 	KeyPairs       []string        `json:"key_pairs"`
-	// Permissive accepts images, security groups and key pairs that are not
-	// listed, so that a demo runs with a configuration made for a real account.
+	// InstanceProfiles are names.
+	InstanceProfiles []string `json:"instance_profiles"`
+	// Parameters of SSM hold the ids of images.
+	Parameters map[string]string `json:"parameters"`
+	// Permissive accepts images, security groups, key pairs, instance profiles
+	// and parameters that are not listed, so that a demo runs with a configuration made for a real account.
 	Permissive bool `json:"permissive"`
 }
 
@@ -128,6 +142,9 @@ func DefaultCatalog() Catalog {
 		},
 		SecurityGroups: []SecurityGroup{{ID: "sg-0f00000000000000a", Name: "default"}, {ID: "sg-0f00000000000000b", Name: "workers"}},
 		KeyPairs:       []string{"ops"},
+
+		InstanceProfiles: []string{"worker"},
+		Parameters:       map[string]string{"/ebb/images/x86_64": "ami-0e3a1b2c3d4e5f602", "/ebb/images/arm64": "ami-0e3a1b2c3d4e5f603"},
 	}
 	for i := range cat.Types {
 		if cat.Types[i].Architecture == "" {
@@ -158,6 +175,14 @@ func (c Catalog) zonesOf(t InstanceType) []string {
 		return c.Zones
 	}
 	return t.Zones
+}
+
+// vpc is the VPC that something says it is in, or the region's own.
+func (c Catalog) vpc(id string) string {
+	if id == "" {
+		return c.VPCID
+	}
+	return id
 }
 
 func (c Catalog) subnetWithID(id string) (Subnet, bool) {

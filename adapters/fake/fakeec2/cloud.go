@@ -23,6 +23,7 @@ type Cloud struct {
 	mu        sync.Mutex
 	rng       *rand.Rand
 	denied    []string
+	owner     Tag // what launches must carry and instances have to be ended; zero for none
 	throttle  bool
 	buckets   map[bucketKey]*bucket
 	faults    []Fault
@@ -103,7 +104,7 @@ func New(cfg Config) (*Cloud, error) {
 	c := &Cloud{
 		clock: cfg.Clock, log: cfg.Log, cat: cfg.Catalog, timing: cfg.Timing,
 		keys: slices.Clone(cfg.AccessKeys), fail: cfg.LaunchFailure, rng: cfg.Rand,
-		denied: slices.Clone(cfg.Denied), throttle: cfg.Throttle,
+		denied: slices.Clone(cfg.Denied), owner: cfg.OnlyTagged, throttle: cfg.Throttle,
 		buckets: map[bucketKey]*bucket{}, byID: map[string]*instance{},
 		tokens: map[tokenKey]*tokenRecord{}, resources: map[string]*resource{},
 		pools: map[Offering]*pool{}, quotas: map[quotaKey]*quota{},
@@ -141,7 +142,9 @@ func (c *Cloud) Watch(f func(Transition)) {
 }
 
 // SetDenied replaces the list of actions that are answered with
-// UnauthorizedOperation. Denying CreateTags also refuses launches with tags.
+// UnauthorizedOperation. Denying CreateTags also refuses launches with tags,
+// PassRole those with an instance profile, and GetParameters those of an image
+// that a parameter names.
 func (c *Cloud) SetDenied(actions ...string) {
 	c.mu.Lock()
 	defer c.unlock()
@@ -217,7 +220,7 @@ func gated[T any](c *Cloud, in call, f func(Fault) (T, error)) (T, error) {
 		return none, errThrottled()
 	}
 	if slices.Contains(c.denied, in.action) {
-		return none, errDenied()
+		return none, c.cat.errDenied("ec2:"+in.action, c.cat.deniedOn(in.action))
 	}
 	if in.dryRun {
 		return none, errDryRun()

@@ -85,5 +85,6 @@ type Config struct {
 	Limits        []Limit       // overrides of the published buckets
 	AccessKeys    []string      // access key ids that are let in, empty lets everybody in
 	Denied        []string      // actions answered with UnauthorizedOperation
+	OnlyTagged    Tag           // launches must carry it, and what has it alone can be ended and its console read; zero: no such policy
 	LaunchFailure LaunchFailure // zero: every launch reaches running
 }

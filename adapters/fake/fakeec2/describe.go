@@ -391,9 +391,15 @@ func (c *Cloud) GetConsoleOutput(id string, latest, dryRun bool) (string, time.T
 		text string
 		at   time.Time
 	}
-	out, err := serve(c, call{action: "GetConsoleOutput", dryRun: dryRun}, func(Fault) (console, error) {
+	out, err := serve(c, call{action: "GetConsoleOutput"}, func(Fault) (console, error) {
+		if err := c.mayTouch("GetConsoleOutput", id); err != nil {
+			return console{}, err
+		}
 		if _, err := c.findShown([]string{id}); err != nil {
 			return console{}, err
+		}
+		if dryRun {
+			return console{}, errDryRun()
 		}
 		i := c.byID[id]
 		var b strings.Builder

@@ -22,6 +22,9 @@
 //   - Error codes, messages and HTTP statuses, of which one surprises:
 //     InsufficientInstanceCapacity is an HTTP 500, so SDKs retry it by default.
 //   - Spot notices, termination reasons, guest shutdown, launch failures.
+//   - Dry runs: RunInstances, TerminateInstances and GetConsoleOutput check what
+//     they would check, then answer DryRunOperation; refusals name caller, action
+//     and resource.
 //   - Scripted faults: before and after the effect, slow, dropped, partial.
 //
 // What it is not: VPC networking, volumes of their own, launch templates,

@@ -49,8 +49,30 @@ func statusOf(code string) int {
 
 func errThrottled() *APIError { return errorf("RequestLimitExceeded", "Request limit exceeded.") }
 
-func errDenied() *APIError {
-	return errorf("UnauthorizedOperation", "You are not authorized to perform this operation.")
+// errDenied is what EC2 says to who may not do something. action has the service
+// in front, resource is an ARN.
+func (c Catalog) errDenied(action, resource string) *APIError {
+	return errorf("UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: "+
+		"%s on resource: %s because no identity-based policy allows the %s action. Encoded authorization failure message: ZmFrZQ==",
+		c.callerARN(), action, resource, action)
+}
+
+// callerARN is who all callers of the region are.
+func (c Catalog) callerARN() string { return "arn:aws:iam::" + c.AccountID + ":user/ebb" }
+
+// arn is the ARN of something of EC2 in the region.
+func (c Catalog) arn(kind, id string) string {
+	return fmt.Sprintf("arn:aws:ec2:%s:%s:%s/%s", c.Region, c.AccountID, kind, id)
+}
+
+// deniedOn is the resource that a refusal of an action names.
+func (c Catalog) deniedOn(action string) string {
+	switch action {
+	case "RunInstances", "TerminateInstances", "GetConsoleOutput", "CreateTags":
+		return c.arn("instance", "*")
+	default:
+		return "*"
+	}
 }
 
 func errDryRun() *APIError {

@@ -30,7 +30,8 @@ type handler struct {
 	requests   atomic.Uint64
 }
 
-// Handler speaks the EC2 Query API, and the admin API below /_fake/.
+// Handler speaks the EC2 Query API, GetCallerIdentity of STS, and the admin API
+// below /_fake/.
 func (c *Cloud) Handler() http.Handler {
 	return &handler{cloud: c, operations: operations(), admin: c.adminHandler()}
 }
@@ -72,6 +73,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	action := values.Get("Action")
+	if action == actionIdentity {
+		h.serveIdentity(w, r, id)
+		return
+	}
 	if err := h.admit(r, action); err != nil {
 		writeError(w, id, err)
 		return

@@ -51,6 +51,21 @@ func (l catalogList[T]) serve(c *Cloud, q *query) ([]T, string, error) {
 	return out.list, out.next, err
 }
 
+// permitted is all there is, and with a permissive catalog also what is asked
+// for by its id.
+func permitted[T any](cat Catalog, all []T, ids []string, id func(T) string, made func(id string) T) []T {
+	if !cat.Permissive {
+		return all
+	}
+	all = slices.Clone(all)
+	for _, wanted := range ids {
+		if !slices.ContainsFunc(all, func(v T) bool { return id(v) == wanted }) {
+			all = append(all, made(wanted))
+		}
+	}
+	return all
+}
+
 func opDescribeInstanceTypes(c *Cloud, q *query) (any, error) {
 	list, next, err := catalogList[InstanceType]{
 		action: "DescribeInstanceTypes", all: c.cat.Types, ids: q.list("InstanceType"), id: func(t InstanceType) string { return t.Name },
@@ -203,7 +218,7 @@ func opDescribeImages(c *Cloud, q *query) (any, error) {
 		filters: []string{"architecture", "name", "image-id", "state", "root-device-type", "virtualization-type"},
 		attribute: func(i Image, name string) []string {
 			return []string{map[string]string{
-				"architecture": i.Architecture, "name": i.Name, "image-id": i.ID, "state": "available", "root-device-type": "ebs", "virtualization-type": "hvm",
+				"architecture": i.Architecture, "name": i.Name, "image-id": i.ID, "state": i.state(), "root-device-type": "ebs", "virtualization-type": "hvm",
 			}[name]}
 		},
 	}.serve(c, q)
@@ -215,7 +230,7 @@ func opDescribeImages(c *Cloud, q *query) (any, error) {
 
 func (c *Cloud) imageXML(i Image) imageXML {
 	x := imageXML{
-		ID: i.ID, Name: i.Name, State: "available", OwnerID: c.cat.AccountID, Architecture: i.Architecture, Kind: "machine", RootType: "ebs",
+		ID: i.ID, Name: i.Name, State: i.state(), OwnerID: c.cat.AccountID, Architecture: i.Architecture, Kind: "machine", RootType: "ebs",
 		RootName: i.RootDevice, Devices: set[mappingXML]{[]mappingXML{{i.RootDevice, i.RootGiB, "gp3", true}}}, Virtual: "hvm", Created: i.CreationDate, ENA: true,
 	}
 	if i.IMDSv2 {
@@ -233,7 +248,7 @@ func opDescribeSubnets(c *Cloud, q *query) (any, error) {
 		filters: []string{"availability-zone", "subnet-id", "vpc-id", "default-for-az", "state"},
 		attribute: func(s Subnet, name string) []string {
 			return []string{map[string]string{
-				"availability-zone": s.Zone, "subnet-id": s.ID, "vpc-id": c.cat.VPCID, "default-for-az": strconv.FormatBool(s.Default), "state": "available",
+				"availability-zone": s.Zone, "subnet-id": s.ID, "vpc-id": c.cat.vpc(s.VPCID), "default-for-az": strconv.FormatBool(s.Default), "state": "available",
 			}[name]}
 		},
 	}.serve(c, q)
@@ -258,7 +273,7 @@ func opDescribeSubnets(c *Cloud, q *query) (any, error) {
 	}{setOf(list, func(s Subnet) subnet {
 		arn := fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", c.cat.Region, c.cat.AccountID, s.ID)
 		return subnet{
-			ID: s.ID, ARN: arn, State: "available", OwnerID: c.cat.AccountID, VPCID: c.cat.VPCID, CIDR: s.CIDR,
+			ID: s.ID, ARN: arn, State: "available", OwnerID: c.cat.AccountID, VPCID: c.cat.vpc(s.VPCID), CIDR: s.CIDR,
 			Addresses: free[s.ID], Zone: s.Zone, ZoneID: c.cat.zoneID(s.Zone), Default: s.Default, PublicIP: s.Default,
 		}
 	}), next}, err
@@ -271,14 +286,17 @@ func (c *Cloud) freeAddresses() map[string]int {
 }
 
 func opDescribeSecurityGroups(c *Cloud, q *query) (any, error) {
+	ids := q.list("GroupId")
+	all := permitted(c.cat, c.cat.SecurityGroups, ids, func(g SecurityGroup) string { return g.ID },
+		func(id string) SecurityGroup { return SecurityGroup{ID: id, Name: "any"} })
 	list, next, err := catalogList[SecurityGroup]{
-		action: "DescribeSecurityGroups", all: c.cat.SecurityGroups, ids: q.list("GroupId"), id: func(g SecurityGroup) string { return g.ID },
+		action: "DescribeSecurityGroups", all: all, ids: ids, id: func(g SecurityGroup) string { return g.ID },
 		missing: func(id string) *APIError {
 			return errorf("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
 		},
 		filters: []string{"group-id", "group-name", "vpc-id"},
 		attribute: func(g SecurityGroup, name string) []string {
-			return []string{map[string]string{"group-id": g.ID, "group-name": g.Name, "vpc-id": c.cat.VPCID}[name]}
+			return []string{map[string]string{"group-id": g.ID, "group-name": g.Name, "vpc-id": c.cat.vpc(g.VPCID)}[name]}
 		},
 	}.serve(c, q)
 	type group struct {
@@ -295,13 +313,14 @@ func opDescribeSecurityGroups(c *Cloud, q *query) (any, error) {
 		Set       set[group] `xml:"securityGroupInfo"`
 		NextToken string     `xml:"nextToken,omitempty"`
 	}{setOf(list, func(g SecurityGroup) group {
-		return group{OwnerID: c.cat.AccountID, ID: g.ID, Name: g.Name, About: g.Name, VPCID: c.cat.VPCID}
+		return group{OwnerID: c.cat.AccountID, ID: g.ID, Name: g.Name, About: g.Name, VPCID: c.cat.vpc(g.VPCID)}
 	}), next}, err
 }
 
 func opDescribeKeyPairs(c *Cloud, q *query) (any, error) {
+	names, same := q.list("KeyName"), func(k string) string { return k }
 	list, _, err := catalogList[string]{
-		action: "DescribeKeyPairs", all: c.cat.KeyPairs, ids: q.list("KeyName"), id: func(k string) string { return k },
+		action: "DescribeKeyPairs", all: permitted(c.cat, c.cat.KeyPairs, names, same, same), ids: names, id: same,
 		missing: func(id string) *APIError {
 			return errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", id)
 		},
@@ -317,7 +336,7 @@ func opDescribeKeyPairs(c *Cloud, q *query) (any, error) {
 	return struct {
 		Set set[pair] `xml:"keySet"`
 	}{setOf(list, func(k string) pair {
-		return pair{fmt.Sprintf("key-0%016x", slices.Index(c.cat.KeyPairs, k)), k, "ed25519", strings.Repeat("ab:", 15) + "ab"}
+		return pair{fmt.Sprintf("key-0%016x", slices.Index(c.cat.KeyPairs, k)+1), k, "ed25519", strings.Repeat("ab:", 15) + "ab"}
 	})}, err
 }
 

@@ -16,6 +16,7 @@ type launch struct {
 	candidates []Subnet // where it may go
 	zonal      bool     // a subnet or a zone was named
 	userData   []byte   // raw
+	anyGroup   bool     // no security group was named
 	subnet     Subnet   // where it goes
 	count      int      // how many instances
 }
@@ -77,7 +78,7 @@ func (c *Cloud) newInstance(l *launch, reservation string, index int) *instance 
 	i := &instance{
 		Instance: Instance{
 			ID: c.id("i"), ReservationID: reservation, ClientToken: l.ClientToken, Type: l.typ.Name, ImageID: l.ImageID,
-			Architecture: l.typ.Architecture, Zone: l.subnet.Zone, SubnetID: l.subnet.ID, VPCID: c.cat.VPCID,
+			Architecture: l.typ.Architecture, Zone: l.subnet.Zone, SubnetID: l.subnet.ID, VPCID: c.cat.vpc(l.subnet.VPCID),
 			Market: l.market, LaunchTime: now.UTC(), LaunchIndex: index, PrivateIP: c.address(l.subnet), KeyName: l.KeyName,
 			SecurityGroupIDs: slices.Clone(l.SecurityGroupIDs), IAMProfileARN: c.profile(l), ShutdownBehavior: l.ShutdownBehavior,
 			Protected: l.DisableTerminate, Monitoring: l.Monitoring, Metadata: l.Metadata,

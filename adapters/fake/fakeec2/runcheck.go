@@ -12,7 +12,9 @@ const maxUserData = 16 * 1024
 // check refuses what EC2 would refuse before it looks for capacity, and fills
 // in defaults.
 func (c *Cloud) check(l *launch) error {
-	checks := []func(*launch) error{c.checkCounts, c.checkWhat, c.checkNames, c.checkMarket, c.checkTags, c.checkWhere, c.checkUserData}
+	checks := []func(*launch) error{
+		c.checkCounts, c.checkWhat, c.checkNames, c.checkMarket, c.checkTags, c.checkWhere, c.checkNetworks, c.checkProfile, c.checkUserData,
+	}
 	for _, f := range checks {
 		if err := f(l); err != nil {
 			return err
@@ -46,12 +48,18 @@ func (c *Cloud) checkWhat(l *launch) error {
 	if l.ImageID == "" {
 		return errorf("MissingParameter", "The request must contain the parameter ImageId")
 	}
+	if err := c.resolveImage(l); err != nil {
+		return err
+	}
 	if !wellFormed(l.ImageID, "ami-") {
 		return errorf("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", l.ImageID)
 	}
 	l.image, ok = c.cat.image(l.ImageID, typ.Architecture)
 	if !ok {
 		return errorf("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", l.ImageID)
+	}
+	if l.image.state() != "available" {
+		return errorf("InvalidAMIID.Unavailable", "The image id '[%s]' is no longer available", l.ImageID)
 	}
 	if l.image.Architecture != typ.Architecture {
 		return errorf("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. "+
@@ -96,7 +104,8 @@ func (c *Cloud) checkOptions(l *launch) error {
 }
 
 func (c *Cloud) checkNames(l *launch) error {
-	if len(l.SecurityGroupIDs) == 0 && len(c.cat.SecurityGroups) > 0 {
+	l.anyGroup = len(l.SecurityGroupIDs) == 0
+	if l.anyGroup && len(c.cat.SecurityGroups) > 0 {
 		l.SecurityGroupIDs = []string{c.cat.SecurityGroups[0].ID}
 	}
 	if c.cat.Permissive {
@@ -133,7 +142,10 @@ func (c *Cloud) checkMarket(l *launch) error {
 
 func (c *Cloud) checkTags(l *launch) error {
 	if len(l.TagSpecifications) > 0 && slices.Contains(c.denied, "CreateTags") {
-		return errDenied()
+		return c.cat.errDenied("ec2:CreateTags", c.cat.deniedOn("CreateTags"))
+	}
+	if c.owner.Key != "" && !slices.Contains(l.tagsFor("instance"), c.owner) {
+		return c.cat.errDenied("ec2:RunInstances", c.cat.deniedOn("RunInstances"))
 	}
 	kinds := []string{"instance", "volume", "network-interface"}
 	if l.market == Spot {

@@ -4,15 +4,23 @@ package fakeec2
 // fails the call and nothing is terminated. A protected instance fails the call
 // too, and saves the others of its zone, while those of other zones go.
 func (c *Cloud) TerminateInstances(ids []string, dryRun bool) ([]StateChange, error) {
-	return serve(c, call{action: "TerminateInstances", dryRun: dryRun}, func(Fault) ([]StateChange, error) {
+	return serve(c, call{action: "TerminateInstances"}, func(Fault) ([]StateChange, error) {
 		if len(ids) == 0 {
 			return nil, errorf("MissingParameter", "The request must contain the parameter InstanceIds")
 		}
 		if len(ids) > 1000 {
 			return nil, errorf("InvalidParameterValue", "At most 1000 instances can be terminated in one request, not %d.", len(ids))
 		}
+		for _, id := range ids {
+			if err := c.mayTouch("TerminateInstances", id); err != nil {
+				return nil, err
+			}
+		}
 		if _, err := c.findShown(ids); err != nil {
 			return nil, err
+		}
+		if dryRun {
+			return nil, errDryRun()
 		}
 		if c.throttled("TerminateInstances", false, true, len(ids)) {
 			return nil, errThrottled()

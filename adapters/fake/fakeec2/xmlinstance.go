@@ -169,7 +169,7 @@ func (c *Cloud) reservationXML(r Reservation) reservationXML {
 func (c *Cloud) groupXML(id string) groupXML {
 	for _, g := range c.cat.SecurityGroups {
 		if g.ID == id {
-			return groupXML(g)
+			return groupXML{g.ID, g.Name}
 		}
 	}
 	return groupXML{id, id}
