@@ -11,6 +11,7 @@ import (
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/cli"
 	"github.com/ebbscale/ebb/cmd/internal/demo"
+	"github.com/ebbscale/ebb/cmd/internal/doctor"
 )
 
 // version is set by the linker (-X main.version=v1.2.3); without it the Go
@@ -43,6 +44,7 @@ func run() int {
 					Out: os.Stdout, Log: o.Log, Version: o.Version,
 				})
 			},
+			Doctor: doctor.Run,
 		},
 	}
 	return program.Execute(ctx, os.Args[1:])

@@ -143,8 +143,8 @@ func (c *Cloud) Watch(f func(Transition)) {
 
 // SetDenied replaces the list of actions that are answered with
 // UnauthorizedOperation. Denying CreateTags also refuses launches with tags,
-// PassRole those with an instance profile, and GetParameters those of an image
-// that a parameter names.
+// PassRole those with an instance profile, GetParameters those of an image that
+// a parameter names, and CreateServiceLinkedRole those on the spot market.
 func (c *Cloud) SetDenied(actions ...string) {
 	c.mu.Lock()
 	defer c.unlock()

@@ -34,7 +34,7 @@ func statusOf(code string) int {
 	switch code {
 	case "AuthFailure":
 		return http.StatusUnauthorized
-	case "UnauthorizedOperation", "OptInRequired", "Blocked":
+	case "UnauthorizedOperation", "OptInRequired", "Blocked", "AuthFailure.ServiceLinkedRoleCreationNotPermitted":
 		return http.StatusForbidden
 	case "DryRunOperation":
 		return http.StatusPreconditionFailed

@@ -139,6 +139,19 @@ func (h *handler) admit(r *http.Request, action string) error {
 	if len(h.cloud.keys) == 0 {
 		return nil
 	}
+	scope, err := h.known(r, action)
+	if err != nil {
+		return err
+	}
+	if scope[2] != h.cloud.cat.Region {
+		return errorf("AuthFailure", "Credential should be scoped to a valid region, not '%s'.", scope[2])
+	}
+	return nil
+}
+
+// known is the scope of a signature (key, day, region, service, end), if its key
+// is one of the region's.
+func (h *handler) known(r *http.Request, action string) ([]string, error) {
 	credential := r.URL.Query().Get("X-Amz-Credential")
 	if auth := r.Header.Get("Authorization"); strings.HasPrefix(auth, "AWS4-HMAC-SHA256 ") {
 		for part := range strings.SplitSeq(strings.TrimPrefix(auth, "AWS4-HMAC-SHA256 "), ",") {
@@ -148,7 +161,7 @@ func (h *handler) admit(r *http.Request, action string) error {
 		}
 	}
 	if credential == "" {
-		return errorf("MissingParameter", "The request must contain the parameter AWSAccessKeyId")
+		return nil, errorf("MissingParameter", "The request must contain the parameter AWSAccessKeyId")
 	}
 	scope := strings.Split(credential, "/")
 	known := false
@@ -157,12 +170,9 @@ func (h *handler) admit(r *http.Request, action string) error {
 	}
 	if !known || len(scope) != 5 {
 		h.cloud.log.Debug().Str("action", action).Msg("access key is not known")
-		return errorf("AuthFailure", "AWS was not able to validate the provided access credentials")
+		return nil, errorf("AuthFailure", "AWS was not able to validate the provided access credentials")
 	}
-	if scope[2] != h.cloud.cat.Region {
-		return errorf("AuthFailure", "Credential should be scoped to a valid region, not '%s'.", scope[2])
-	}
-	return nil
+	return scope, nil
 }
 
 func writeResult(w http.ResponseWriter, action, id string, body any) {

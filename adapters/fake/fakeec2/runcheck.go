@@ -135,6 +135,8 @@ func (c *Cloud) checkMarket(l *launch) error {
 		return errorf("InvalidParameterCombination", "Interruption behavior %s is only supported for persistent Spot requests.", l.Spot.InterruptionBehavior)
 	case l.typ.SpotUSD == 0:
 		return errorf("InvalidInput", "The instance type %s is not supported for Spot requests.", l.typ.Name)
+	case slices.Contains(c.denied, "CreateServiceLinkedRole"):
+		return errorf("AuthFailure.ServiceLinkedRoleCreationNotPermitted", "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.")
 	default:
 		return nil
 	}

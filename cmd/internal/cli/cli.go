@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/cmd/internal/doctor"
 )
 
 // The exit codes.
@@ -38,11 +39,13 @@ type Program struct {
 	Commands Commands
 }
 
-// Commands are what `ebb run` and `ebb demo` do. A command whose function is nil
-// is not offered.
+// Commands are what `ebb run`, `ebb demo` and `ebb doctor` do. A command whose
+// function is nil is not offered.
 type Commands struct {
 	Run  func(context.Context, RunOptions) error
 	Demo func(context.Context, DemoOptions) error
+	// Doctor answers its report in any case.
+	Doctor func(context.Context, doctor.Options) doctor.Report
 }
 
 // Execute runs one command line, without the program's name, until it is done or
@@ -107,6 +110,9 @@ func (i *invocation) root() *cobra.Command {
 	}
 	if i.Commands.Demo != nil {
 		root.AddCommand(i.demoCommand())
+	}
+	if i.Commands.Doctor != nil {
+		root.AddCommand(i.doctorCommand())
 	}
 	root.AddCommand(i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
 	root.AddCommand(i.controlCommands()...)

@@ -30,15 +30,15 @@ func (i *invocation) checkCommand() *cobra.Command {
 		RunE: i.does(func(_ *cobra.Command, args []string) error {
 			problems, bad := 0, 0
 			for _, path := range args {
-				f, lines := i.check(path)
-				if len(lines) == 0 {
+				f, found := i.check(config.Source{Path: path, Environ: i.Environ})
+				if len(found) == 0 {
 					fmt.Fprintf(i.Stdout, "%s: ok, %s\n", path, summary(f))
 					continue
 				}
 				bad++
-				problems += len(lines)
-				for _, line := range lines {
-					fmt.Fprintln(i.Stdout, line)
+				problems += len(found)
+				for _, p := range found {
+					fmt.Fprintln(i.Stdout, p.String())
 				}
 			}
 			if bad > 0 {
@@ -62,28 +62,24 @@ func files(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// check is a configuration, or a line for each of its problems.
-func (i *invocation) check(path string) (config.File, []string) {
-	f, err := config.Load(config.Source{Path: path, Environ: i.Environ})
+// check is a configuration, or each of its problems.
+func (i *invocation) check(source config.Source) (config.File, []config.Problem) {
+	f, err := config.Load(source)
 	if problems, ok := errors.AsType[config.Errors](err); ok {
-		lines := make([]string, 0, len(problems))
-		for _, p := range problems {
-			lines = append(lines, p.String())
-		}
-		return config.File{}, lines
+		return config.File{}, problems
 	}
 	if err != nil {
-		return config.File{}, []string{path + ": " + err.Error()}
+		return config.File{}, []config.Problem{{Where: source.Path, Message: err.Error()}}
 	}
-	var lines []string
+	var problems []config.Problem
 	for _, a := range f.Autoscalers {
 		if _, err := app.Translate(a); err != nil {
 			for line := range strings.Lines(err.Error()) {
-				lines = append(lines, path+": "+strings.TrimRight(line, "\n"))
+				problems = append(problems, config.Problem{Where: source.Path, Message: strings.TrimRight(line, "\n")})
 			}
 		}
 	}
-	return f, lines
+	return f, problems
 }
 
 // summary counts what is in a configuration.
