@@ -124,8 +124,11 @@ func (v *visit) checkIdentity(ctx context.Context) bool {
 
 // short is a failure without its class.
 func short(failure *messages.Failure) string {
-	if failure.Code == "" {
+	switch failure.Code {
+	case "":
 		return failure.Message
+	case "UnknownError": // the SDK's word for an answer without a code
+		return "it answered without a reason"
 	}
 	return failure.Code + ": " + failure.Message
 }

@@ -50,7 +50,7 @@ func (c Check) write(b *strings.Builder) {
 		about += " " + c.Subject
 	}
 	fmt.Fprintf(b, "  %-4s  %s: %s\n", word, about, c.Message)
-	if c.Fix != "" {
+	if c.Fix != "" && !strings.HasSuffix(c.Message, c.Fix) { // a problem of the configuration has it in its line
 		fmt.Fprintf(b, "%sto do: %s\n", margin, c.Fix)
 	}
 }

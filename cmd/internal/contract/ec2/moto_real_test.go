@@ -3,25 +3,19 @@
 package ec2_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ebbscale/ebb/cmd/internal/contract/motoserver"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -55,7 +49,7 @@ func motoDifferences() map[string]difference {
 func TestMoto(t *testing.T) {
 	t.Parallel()
 
-	endpoint := startMoto(t)
+	endpoint := motoserver.Start(t)
 	template := motoWorld(t, endpoint)
 	var worlds atomic.Int32
 	t.Run("suite", func(t *testing.T) {
@@ -118,99 +112,4 @@ func motoWorld(t *testing.T, endpoint string) *world {
 		w.zones, w.subnets = append(w.zones, *subnet.AvailabilityZone), append(w.subnets, *subnet.SubnetId)
 	}
 	return w
-}
-
-// startMoto starts a moto server on a free port of the loopback interface. It
-// ends with the test.
-func startMoto(t *testing.T) string {
-	t.Helper()
-
-	venv := os.Getenv("EBB_REAL_VENV")
-	if venv == "" {
-		t.Fatal("EBB_REAL_VENV is not set: point it at a Python environment with cmd/internal/contract/requirements.txt (make test-real does)")
-	}
-	program, err := filepath.Abs(filepath.Join(venv, "bin", "moto_server"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := freePort(t)
-	var output lockedBuffer
-	server := exec.Command(program, "-H", "127.0.0.1", "-p", port)
-	server.Env = []string{
-		"PATH=/usr/bin:/bin", "HOME=" + t.TempDir(), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1",
-		// As EC2 does, refuse images and types that there are not.
-		"MOTO_ENABLE_AMI_VALIDATION=1", "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION=1",
-	}
-	server.Stdout, server.Stderr = &output, &output
-	if err := server.Start(); err != nil {
-		t.Fatalf("start moto: %v; install cmd/internal/contract/requirements.txt into %s", err, venv)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Second):
-			_ = server.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("moto said:\n%s", output.String())
-		}
-	})
-
-	endpoint := "http://127.0.0.1:" + port
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endpoint+"/moto-api/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			_ = response.Body.Close()
-			return endpoint
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("moto ended: %v\n%s", err, output.String())
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("moto does not answer on %s\n%s", endpoint, output.String())
-		}
-	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// lockedBuffer takes the output of a process while it is read.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
