@@ -62,19 +62,11 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 }
 
 func faultOf(t *trouble) Fault {
-	var name *net.DNSError
+	if t.status == 0 {
+		return faultOfNetwork(t)
+	}
 	switch {
-	case t.status == 0 && errors.As(t.cause, &name) && name.IsNotFound:
-		return FaultName
-	case t.failure.Code == codeTLS:
-		return FaultTLS
-	case t.failure.Code == codeTimeout || t.failure.Code == codeCanceled:
-		return FaultTimeout
-	case t.status == 0:
-		return FaultUnreachable
 	case t.failure.Code == codeShape || t.failure.Code == codeCut:
-		return FaultNotAPI
-	case t.status == http.StatusProxyAuthRequired:
 		return FaultNotAPI
 	case strings.Contains(t.failure.Code, "/"): // ClearML's own envelope
 		if t.status == http.StatusUnauthorized || t.status == http.StatusForbidden {
@@ -85,6 +77,20 @@ func faultOf(t *trouble) Fault {
 		return FaultServer // or a proxy whose server is away
 	}
 	return FaultNotAPI // a page that is not found, a method that is not allowed, a redirect
+}
+
+// faultOfNetwork is for a call without an answer.
+func faultOfNetwork(t *trouble) Fault {
+	var name *net.DNSError
+	switch {
+	case errors.As(t.cause, &name) && name.IsNotFound:
+		return FaultName
+	case t.failure.Code == codeTLS:
+		return FaultTLS
+	case t.failure.Code == codeTimeout || t.failure.Code == codeCanceled:
+		return FaultTimeout
+	}
+	return FaultUnreachable
 }
 
 // GuessAPIServer is where the API server is, by ClearML's own habits, when the

@@ -39,6 +39,7 @@ const (
 // clinic is a world in which everything is well, and the configuration for it.
 // A test spoils one thing.
 type clinic struct {
+	t *testing.T
 	// region may be changed before the examination, ec2 and clearml are there
 	// when it begins.
 	region  fakeec2.Config
@@ -53,11 +54,11 @@ type clinic struct {
 	ahead   time.Duration
 	timeout time.Duration
 	// prepare runs when the servers are up.
-	prepare func(t *testing.T, c *clinic)
+	prepare func(c *clinic)
 }
 
 // edit replaces a part of the configuration, which has to be there.
-func (c *clinic) edit(old, new string) { c.edits = append(c.edits, [2]string{old, new}) }
+func (c *clinic) edit(from, to string) { c.edits = append(c.edits, [2]string{from, to}) }
 
 func newClinic(t *testing.T) *clinic {
 	t.Helper()
@@ -69,6 +70,7 @@ func newClinic(t *testing.T) *clinic {
 		}
 	}
 	return &clinic{
+		t: t,
 		region: fakeec2.Config{
 			Clock: clock.System(), Rand: rand.New(rand.NewPCG(1, 2)), Log: zerolog.Nop(), Catalog: catalog, AccessKeys: []string{awsKey},
 		},
@@ -86,7 +88,8 @@ type skewed struct {
 func (s skewed) Now() time.Time { return s.Clock.Now().Add(s.ahead) }
 
 // open starts the servers.
-func (c *clinic) open(t *testing.T) {
+func (c *clinic) open() {
+	t := c.t
 	t.Helper()
 	cloud, err := fakeec2.New(c.region)
 	if err != nil {
@@ -104,7 +107,7 @@ func (c *clinic) open(t *testing.T) {
 	c.atEC2, c.atClearML = serve(t, cloud.Handler()), serve(t, tracker.Handler())
 	t.Cleanup(cloud.Close)
 	if c.prepare != nil {
-		c.prepare(t, c)
+		c.prepare(c)
 	}
 }
 
@@ -131,7 +134,8 @@ func freeAddress(t *testing.T) string {
 }
 
 // text is the configuration.
-func (c *clinic) text(t *testing.T) string {
+func (c *clinic) text() string {
+	t := c.t
 	t.Helper()
 	text := fmt.Sprintf(`state_dir: %s
 nats: {listen: "%s"}
@@ -168,11 +172,12 @@ autoscalers:
 }
 
 // examine opens the clinic and runs the doctor.
-func (c *clinic) examine(t *testing.T) doctor.Report {
+func (c *clinic) examine() doctor.Report {
+	t := c.t
 	t.Helper()
-	c.open(t)
+	c.open()
 	path := filepath.Join(c.dir, "ebb.yaml")
-	if err := os.WriteFile(path, []byte(c.text(t)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(c.text()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file, err := config.Load(config.Source{Path: path})

@@ -5,5 +5,5 @@
 // The questions are asked by the adapters and the bus. Here the answers become
 // a [Report]: a list of checks, each with what is wrong and what to do. A check
 // whose precondition failed is [NotChecked], with the reason, and never ok.
-// docs/doctor.md lists the checks; a test holds it against [Catalogue].
+// docs/doctor.md lists the checks; a test holds it against [Checks].
 package doctor

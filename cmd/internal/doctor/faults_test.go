@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,14 +23,14 @@ func TestHealthy(t *testing.T) {
 	t.Parallel()
 
 	c := newClinic(t)
-	report := c.examine(t)
+	report := c.examine()
 	if bad := wrong(report, doctor.Fail, doctor.Warn); len(bad) > 0 {
 		t.Errorf("complains of %q:\n%s", bad, show(t, report))
 	}
 	if got := wrong(report, doctor.NotChecked); !slices.Equal(got, []string{"not_checked aws.quota"}) {
 		t.Errorf("not checked: %q", got)
 	}
-	for _, id := range doctor.Catalogue() {
+	for _, id := range doctor.Checks() {
 		external := slices.Contains([]doctor.ID{doctor.NATSLogin, doctor.NATSJetStream, doctor.NATSStreams}, id)
 		if made := slices.ContainsFunc(report, func(c doctor.Check) bool { return c.ID == id }); made == external {
 			t.Errorf("%s is made: %t", id, made)
@@ -63,7 +64,7 @@ func webServer() http.Handler {
 
 // fault is one thing that is wrong in an otherwise good world.
 type fault struct {
-	spoil func(t *testing.T, c *clinic)
+	spoil func(c *clinic)
 	// id and subject are of the check that has to end with status (Fail, if
 	// empty). Its message and its cure contain these.
 	id      doctor.ID
@@ -77,76 +78,76 @@ type fault struct {
 func clearmlFaults() map[string]fault {
 	return map[string]fault{
 		"wrong ClearML key": {
-			spoil: func(_ *testing.T, c *clinic) { c.edit("secret_key: "+clearmlSecret, "secret_key: another") },
+			spoil: func(c *clinic) { c.edit("secret_key: "+clearmlSecret, "secret_key: another") },
 			id:    doctor.ClearMLLogin, message: "refuses the credentials", fix: "autoscalers[0].clearml.access_key and autoscalers[0].clearml.secret_key",
 		},
 		"ClearML token that is none": {
-			spoil: func(_ *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
 				c.edit("access_key: "+clearmlKey+", secret_key: "+clearmlSecret, "auth_token: x.y.z")
 			},
 			id: doctor.ClearMLLogin, fix: "autoscalers[0].clearml.auth_token",
 		},
 		"address of the web server": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) { c.atClearML = serve(t, webServer()) }
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) { c.atClearML = serve(c.t, webServer()) }
 			},
 			id: doctor.ClearMLServer, message: "not the API server", fix: "autoscalers[0].clearml.api_server",
 		},
 		"no ClearML server": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) { c.atClearML = "http://" + freeAddress(t) }
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) { c.atClearML = "http://" + freeAddress(c.t) }
 			},
 			id: doctor.ClearMLServer, message: "unreachable", fix: "autoscalers[0].clearml.api_server",
 		},
 		"no such name": {
-			spoil: func(_ *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) { c.atClearML = "http://clearml.invalid:8008" }
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) { c.atClearML = "http://clearml.invalid:8008" }
 			},
 			id: doctor.ClearMLServer, fix: "autoscalers[0].clearml.api_server",
 		},
 		"TLS where there is none": {
-			spoil: func(_ *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) { c.atClearML = strings.Replace(c.atClearML, "http:", "https:", 1) }
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) { c.atClearML = strings.Replace(c.atClearML, "http:", "https:", 1) }
 			},
 			id: doctor.ClearMLServer, message: "TLS", fix: "write http:// in autoscalers[0].clearml.api_server",
 		},
 		"a certificate that is not trusted": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) {
 					server := httptest.NewTLSServer(webServer())
-					t.Cleanup(server.Close)
+					c.t.Cleanup(server.Close)
 					c.atClearML = server.URL
 				}
 			},
 			id: doctor.ClearMLServer, message: "TLS", fix: "SSL_CERT_FILE",
 		},
 		"a proxy whose server is away": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) {
-					c.atClearML = serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no upstream", http.StatusBadGateway) }))
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) {
+					c.atClearML = serve(c.t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no upstream", http.StatusBadGateway) }))
 				}
 			},
 			id: doctor.ClearMLServer, message: "server in trouble", fix: "log of ClearML's API server",
 		},
 		"missing queue": {
-			spoil: func(_ *testing.T, c *clinic) { c.edit("queues: [training]", "queues: [trainning]") },
+			spoil: func(c *clinic) { c.edit("queues: [training]", "queues: [trainning]") },
 			id:    doctor.ClearMLQueues, subject: "trainning", status: doctor.Warn, message: "does not exist", fix: "autoscalers[0].resources[0].queues",
 		},
 		"clocks apart": {
-			spoil: func(_ *testing.T, c *clinic) { c.ahead = -10 * time.Minute },
+			spoil: func(c *clinic) { c.ahead = -10 * time.Minute },
 			id:    doctor.ClearMLClock, status: doctor.Warn, message: "10m0s ahead of the server's", fix: "NTP",
 		},
 		"workers of another autoscaler": {
-			spoil: func(_ *testing.T, c *clinic) {
-				c.prepare = func(t *testing.T, c *clinic) {
-					report(t, c, "dynamic_aws:other:g5.xlarge:i-0123456789abcdef0")
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) {
+					report(c, "dynamic_aws:other:g5.xlarge:i-0123456789abcdef0")
 				}
 			},
 			id: doctor.ClearMLWorkers, status: doctor.Warn, message: "dynamic_aws:other:g5.xlarge:i-0123456789abcdef0", fix: "autoscalers[0].workers_prefix",
 		},
 		"workers on instances of another autoscaler": {
-			spoil: func(_ *testing.T, c *clinic) {
-				c.prepare = func(t *testing.T, c *clinic) { report(t, c, "dynamic_aws:gpu:g5.xlarge:i-0123456789abcdef0") }
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) { report(c, "dynamic_aws:gpu:g5.xlarge:i-0123456789abcdef0") }
 			},
 			id: doctor.ClearMLWorkers, status: doctor.Warn, fix: "autoscalers[0].workers_prefix",
 		},
@@ -154,7 +155,8 @@ func clearmlFaults() map[string]fault {
 }
 
 // report has a worker register with the fake ClearML server.
-func report(t *testing.T, c *clinic, worker string) {
+func report(c *clinic, worker string) {
+	t := c.t
 	t.Helper()
 	call := func(action, body string, authorize func(*http.Request)) []byte {
 		request := httptest.NewRequest(http.MethodPost, "/v2.30/"+action, strings.NewReader(body))
@@ -180,11 +182,11 @@ func report(t *testing.T, c *clinic, worker string) {
 
 // faults of AWS.
 func awsFaults() map[string]fault {
-	denied := func(actions ...string) func(*testing.T, *clinic) {
-		return func(_ *testing.T, c *clinic) { c.region.Denied = actions }
+	denied := func(actions ...string) func(*clinic) {
+		return func(c *clinic) { c.region.Denied = actions }
 	}
-	edited := func(old, new string) func(*testing.T, *clinic) {
-		return func(_ *testing.T, c *clinic) { c.edit(old, new) }
+	edited := func(from, to string) func(*clinic) {
+		return func(c *clinic) { c.edit(from, to) }
 	}
 	const resource = "autoscalers[0].resources[0]."
 	return map[string]fault{
@@ -193,15 +195,15 @@ func awsFaults() map[string]fault {
 			id:    doctor.AWSCredentials, message: "InvalidClientTokenId", fix: "autoscalers[0].aws.access_key_id and autoscalers[0].aws.secret_access_key",
 		},
 		"region of another place": {
-			spoil: func(_ *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
 				c.edit("region: us-east-1", "region: eu-west-1")
 				c.edit("availability_zones: [us-east-1a, us-east-1b]", "availability_zones: [eu-west-1a, eu-west-1b]")
 			},
 			id: doctor.AWSRegion, message: "scoped to a valid region", fix: "autoscalers[0].aws.region",
 		},
 		"no EC2 there": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.prepare = func(_ *testing.T, c *clinic) { c.atEC2 = "http://" + freeAddress(t) }
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) { c.atEC2 = "http://" + freeAddress(c.t) }
 			},
 			id: doctor.AWSRegion, message: "refused", fix: "autoscalers[0].aws.endpoint_url",
 		},
@@ -217,7 +219,7 @@ func awsFaults() map[string]fault {
 			id:    doctor.AWSImage, subject: "gpu", message: "is for arm64, and g5.xlarge is x86_64", fix: resource + "ami_id",
 		},
 		"AMI in the making": {
-			spoil: func(_ *testing.T, c *clinic) { c.region.Catalog.Images[1].State = "pending" },
+			spoil: func(c *clinic) { c.region.Catalog.Images[1].State = "pending" },
 			id:    doctor.AWSImage, subject: "gpu", message: "pending", fix: resource + "ami_id",
 		},
 		"parameter that does not exist": {
@@ -237,7 +239,7 @@ func awsFaults() map[string]fault {
 			id:    doctor.AWSSubnet, subject: "gpu", message: "does not exist", fix: resource + "subnets",
 		},
 		"no default VPC": {
-			spoil: func(_ *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
 				for i := range c.region.Catalog.Subnets {
 					c.region.Catalog.Subnets[i].Default = false
 				}
@@ -261,7 +263,7 @@ func awsFaults() map[string]fault {
 			id:    doctor.AWSOffering, subject: "gpu", message: "p3.2xlarge in us-east-1a (offered in us-east-1c)", fix: resource + "subnets",
 		},
 		"instance type that one of two zones has": {
-			spoil: func(_ *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
 				c.edit("[g5.xlarge]", "[p3.2xlarge]")
 				c.edit(goodSubnet, "availability_zones: [us-east-1b, us-east-1c]")
 			},
@@ -284,10 +286,10 @@ func awsFaults() map[string]fault {
 			id:    doctor.AWSProfile, subject: "gpu", message: "Invalid IAM Instance Profile", fix: "autoscalers[0].iam_instance_profile.name",
 		},
 		"quota": {
-			spoil: func(_ *testing.T, c *clinic) {
-				c.prepare = func(t *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
+				c.prepare = func(c *clinic) {
 					if err := c.ec2.Inject(fakeec2.Fault{Action: "RunInstances", Kind: fakeec2.FaultErrorBefore, Code: "VcpuLimitExceeded", Times: -1}); err != nil {
-						t.Fatal(err)
+						c.t.Fatal(err)
 					}
 				}
 			},
@@ -319,23 +321,22 @@ func processFaults() map[string]fault {
 	}
 	return map[string]fault{
 		"state directory below a file": {
-			spoil: func(t *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
 				if err := os.WriteFile(filepath.Join(c.dir, "state"), nil, 0o600); err != nil {
-					t.Fatal(err)
+					c.t.Fatal(err)
 				}
 			},
 			id: doctor.StateDir, message: "is a file", fix: "state_dir",
 		},
 		"state directory where none can be made": {
-			spoil: func(_ *testing.T, c *clinic) {
+			spoil: func(c *clinic) {
 				c.edit("state_dir: "+filepath.Join(c.dir, "state"), "state_dir: /proc/ebb")
 			},
 			id: doctor.StateDir, message: "/proc/ebb", fix: "state_dir",
 		},
 		"address that is taken": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.prepare = func(*testing.T, *clinic) {}
-				c.edits = append(c.edits, [2]string{"nats: {listen: ", "nats: {listen: \"" + listener(t) + "\"} # "})
+			spoil: func(c *clinic) {
+				c.edits = append(c.edits, [2]string{"nats: {listen: ", "nats: {listen: \"" + listener(c.t) + "\"} # "})
 			},
 			id: doctor.NATSListen, message: "another program", fix: "nats.listen",
 		},
@@ -349,17 +350,15 @@ func TestFaults(t *testing.T) {
 
 	all := map[string]fault{}
 	for _, some := range []map[string]fault{clearmlFaults(), awsFaults(), processFaults(), natsFaults()} {
-		for name, f := range some {
-			all[name] = f
-		}
+		maps.Copy(all, some)
 	}
 	for name, f := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			c := newClinic(t)
-			f.spoil(t, c)
-			report := c.examine(t)
+			f.spoil(c)
+			report := c.examine()
 			if f.status == "" {
 				f.status = doctor.Fail
 			}

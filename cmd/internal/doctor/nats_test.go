@@ -59,38 +59,38 @@ func limited(deny ...string) func(*natsserver.Options) {
 func natsFaults() map[string]fault {
 	return map[string]fault{
 		"wrong login of NATS": {
-			spoil: func(t *testing.T, c *clinic) { c.external(natsServer(t, nil), "user: ebb, password: planted-wrong") },
+			spoil: func(c *clinic) { c.external(natsServer(c.t, nil), "user: ebb, password: planted-wrong") },
 			id:    doctor.NATSLogin, message: "Authorization", fix: "nats.user with nats.password",
 		},
 		"no NATS server": {
-			spoil: func(t *testing.T, c *clinic) { c.external(freeAddress(t), goodLogin) },
+			spoil: func(c *clinic) { c.external(freeAddress(c.t), goodLogin) },
 			id:    doctor.NATSLogin, message: "no servers available", fix: "nats.url",
 		},
 		"a file that is not there": {
-			spoil: func(t *testing.T, c *clinic) { c.external(natsServer(t, nil), "creds_file: /none.creds") },
+			spoil: func(c *clinic) { c.external(natsServer(c.t, nil), "creds_file: /none.creds") },
 			id:    doctor.NATSLogin, message: "/none.creds", fix: "nats.creds_file",
 		},
 		"TLS where NATS has none": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.edit("nats: {listen: ", "nats: {url: \"tls://"+natsServer(t, nil)+"\", "+goodLogin+"} # ")
+			spoil: func(c *clinic) {
+				c.edit("nats: {listen: ", "nats: {url: \"tls://"+natsServer(c.t, nil)+"\", "+goodLogin+"} # ")
 			},
 			id: doctor.NATSLogin, message: "secure connection", fix: "nats.url",
 		},
 		"NATS without JetStream": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.external(natsServer(t, func(o *natsserver.Options) { o.JetStream = false }), goodLogin)
+			spoil: func(c *clinic) {
+				c.external(natsServer(c.t, func(o *natsserver.Options) { o.JetStream = false }), goodLogin)
 			},
 			id: doctor.NATSJetStream, fix: "nats-server -js",
 		},
 		"a login that may make no stream": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.external(natsServer(t, limited("$JS.API.STREAM.CREATE.EBB_LEDGER")), goodLogin)
+			spoil: func(c *clinic) {
+				c.external(natsServer(c.t, limited("$JS.API.STREAM.CREATE.EBB_LEDGER")), goodLogin)
 			},
 			id: doctor.NATSStreams, subject: "EBB_LEDGER", message: "permissions violation", fix: "$JS.API.STREAM.CREATE.EBB_LEDGER",
 		},
 		"a server with our address that is no ebb": {
-			spoil: func(t *testing.T, c *clinic) {
-				c.edit("nats: {listen: ", "nats: {listen: \""+natsServer(t, nil)+"\"} # ")
+			spoil: func(c *clinic) {
+				c.edit("nats: {listen: ", "nats: {listen: \""+natsServer(c.t, nil)+"\"} # ")
 			},
 			id: doctor.NATSListen, message: "NATS server that is no ebb", fix: "nats.url: nats://",
 		},
@@ -113,7 +113,7 @@ func TestExternalNATS(t *testing.T) {
 		}
 		c := newClinic(t)
 		c.external(address, goodLogin)
-		report := c.examine(t)
+		report := c.examine()
 		check, _ := find(report, doctor.NATSStreams, "")
 		if bad := wrong(report, doctor.Fail, doctor.Warn); len(bad) > 0 || !strings.HasPrefix(check.Message, want) {
 			t.Errorf("examination %d: complains of %q, streams %+v, want %q", i, bad, check, want)
@@ -137,7 +137,7 @@ func TestRunningEbb(t *testing.T) {
 		}
 	}()
 	c.edit("nats: {listen: ", "nats: {listen: \""+address+"\"} # ")
-	report := c.examine(t)
+	report := c.examine()
 	for _, id := range []doctor.ID{doctor.StateDir, doctor.NATSListen} {
 		if check, _ := find(report, id, ""); check.Status != doctor.OK || check.Message == "" {
 			t.Errorf("got %+v", check)
@@ -149,7 +149,7 @@ func TestRunningEbb(t *testing.T) {
 
 	other := newClinic(t)
 	other.edit("nats: {listen: ", "nats: {listen: \""+address+"\"} # ")
-	if check, _ := find(other.examine(t), doctor.NATSListen, ""); check.Status != doctor.Fail {
+	if check, _ := find(other.examine(), doctor.NATSListen, ""); check.Status != doctor.Fail {
 		t.Errorf("an ebb of another state directory: got %+v", check)
 	}
 }

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -38,7 +39,7 @@ func TestEachPermission(t *testing.T) {
 			c := newClinic(t)
 			_, plain, _ := strings.Cut(action, ":")
 			c.region.Denied = []string{plain}
-			report := c.examine(t)
+			report := c.examine()
 			want := doctor.Fail
 			if action == "ec2:GetConsoleOutput" || action == "ec2:DescribeSpotInstanceRequests" {
 				want = doctor.Warn // ebb runs without
@@ -69,8 +70,8 @@ func TestRefusalWithoutAction(t *testing.T) {
 			c := newClinic(t)
 			_, plain, _ := strings.Cut(action, ":")
 			c.region.Denied = []string{plain}
-			c.prepare = func(t *testing.T, c *clinic) { c.atEC2 = serve(t, silent{c.ec2.Handler()}) }
-			report := c.examine(t)
+			c.prepare = func(c *clinic) { c.atEC2 = serve(c.t, silent{c.ec2.Handler()}) }
+			report := c.examine()
 			for _, other := range []string{"ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"} {
 				check, _ := find(report, doctor.AWSPermission, other)
 				if (check.Status == doctor.Fail) != (other == action) || check.Status == doctor.OK {
@@ -87,9 +88,7 @@ type silent struct{ http.Handler }
 func (s silent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder()
 	s.Handler.ServeHTTP(answer, r)
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(regexp.MustCompile(` User: [^<]*`).ReplaceAll(answer.Body.Bytes(), nil))
 }
@@ -108,7 +107,7 @@ func TestLeastPolicy(t *testing.T) {
 
 	c := newClinic(t)
 	c.region.Denied = lookUps()
-	report := c.examine(t)
+	report := c.examine()
 	if bad := wrong(report, doctor.Fail, doctor.Warn); len(bad) > 0 {
 		t.Errorf("complains of %q:\n%s", bad, show(t, report))
 	}
@@ -148,7 +147,7 @@ func TestLeastPolicyFaults(t *testing.T) {
 			c := newClinic(t)
 			c.region.Denied = lookUps()
 			c.edit(f.old, f.new)
-			report := c.examine(t)
+			report := c.examine()
 			var found bool
 			for _, check := range report {
 				found = found || check.ID == doctor.AWSLaunch && check.Subject == "gpu" && check.Status == doctor.Fail &&
@@ -171,16 +170,16 @@ func TestRestrictedPolicy(t *testing.T) {
 		owner := fakeec2.Tag{Key: "ebb:autoscaler", Value: "prod"}
 		c.region.OnlyTagged = owner
 		if running {
-			c.prepare = func(t *testing.T, c *clinic) {
+			c.prepare = func(c *clinic) {
 				if _, err := c.ec2.RunInstances(fakeec2.RunInstancesInput{
 					ImageID: x86Image, InstanceType: "g5.xlarge", MinCount: 1, MaxCount: 1, SubnetID: subnetA,
 					TagSpecifications: []fakeec2.TagSpecification{{ResourceType: "instance", Tags: []fakeec2.Tag{owner}}},
 				}); err != nil {
-					t.Fatal(err)
+					c.t.Fatal(err)
 				}
 			}
 		}
-		report := c.examine(t)
+		report := c.examine()
 		want := doctor.NotChecked
 		if running {
 			want = doctor.OK
@@ -204,14 +203,14 @@ func TestThrottled(t *testing.T) {
 	t.Parallel()
 
 	c := newClinic(t)
-	c.prepare = func(t *testing.T, c *clinic) {
+	c.prepare = func(c *clinic) {
 		for _, action := range []string{"RunInstances", "DescribeImages", "TerminateInstances"} {
 			if err := c.ec2.Inject(fakeec2.Fault{Action: action, Kind: fakeec2.FaultErrorBefore, Code: "RequestLimitExceeded", Times: 1}); err != nil {
-				t.Fatal(err)
+				c.t.Fatal(err)
 			}
 		}
 	}
-	report := c.examine(t)
+	report := c.examine()
 	if bad := wrong(report, doctor.Fail, doctor.Warn); len(bad) > 0 {
 		t.Errorf("complains of %q:\n%s", bad, show(t, report))
 	}
@@ -230,10 +229,10 @@ func TestDeadServers(t *testing.T) {
 	dead := listener.Addr().String() // the kernel takes connections, and nobody answers
 	c := newClinic(t)
 	c.timeout = 700 * time.Millisecond
-	c.prepare = func(_ *testing.T, c *clinic) { c.atEC2, c.atClearML = "http://"+dead, "http://"+dead }
+	c.prepare = func(c *clinic) { c.atEC2, c.atClearML = "http://"+dead, "http://"+dead }
 	c.external(dead, goodLogin)
 	began := time.Now()
-	report := c.examine(t)
+	report := c.examine()
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("took %s", took)
 	}

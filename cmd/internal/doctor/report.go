@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Status is how a check ended.
@@ -49,16 +50,16 @@ func (r Report) Count(status Status) int {
 
 // Summary counts the checks in words.
 func (r Report) Summary() string {
-	text := fmt.Sprintf("%d checks: %d ok", len(r), r.Count(OK))
+	parts := []string{fmt.Sprintf("%d checks: %d ok", len(r), r.Count(OK))}
 	for _, other := range []struct {
 		status Status
 		words  string
 	}{{Warn, "to look at"}, {Fail, "failed"}, {NotChecked, "not checked"}} {
 		if n := r.Count(other.status); n > 0 {
-			text += fmt.Sprintf(", %d %s", n, other.words)
+			parts = append(parts, fmt.Sprintf("%d %s", n, other.words))
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // sheet collects the checks of one part, in order.

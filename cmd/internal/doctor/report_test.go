@@ -97,7 +97,7 @@ func TestUnsoundConfiguration(t *testing.T) {
 	if report[0].ID != doctor.Config || report[0].Status != doctor.Fail || report[0].Message != problem.String() || report[0].Fix != problem.Fix {
 		t.Errorf("got %+v", report[0])
 	}
-	if report.Count(doctor.Fail) != 2 || report.Count(doctor.OK) != 0 || report.Count(doctor.NotChecked) != len(doctor.Catalogue())-1 {
+	if report.Count(doctor.Fail) != 2 || report.Count(doctor.OK) != 0 || report.Count(doctor.NotChecked) != len(doctor.Checks())-1 {
 		t.Errorf("got\n%s", show(t, report))
 	}
 }

@@ -119,45 +119,34 @@ func (v *visit) checkResolved(i int, id string) {
 
 // checkOfferings compares types and places with what the region sells.
 func (v *visit) checkOfferings(ctx context.Context, i int, b *books) {
+	if !v.checkTypes(ctx, i, b) {
+		return
+	}
 	subject := string(v.Resources[i].Name)
-	typesKey := v.keyOf(i, v.trials[i][0].parts, "instance_types")
-	for _, name := range v.distinct(i, func(p ec2.Parts) []string { return []string{p.InstanceType} }) {
-		about, err := b.types.of(ctx, name)
-		switch {
-		case err != nil && ec2.IsMissing(err):
-			v.fail(AWSOffering, subject, fmt.Sprintf("%s has no instance type %s", v.config.AWS.Region, name), "write another type in "+typesKey)
-			return
-		case err != nil:
-			v.unknown(ctx, AWSOffering, subject, err)
-			return
-		case !about.Spot && v.Resources[i].Offerings[0].Market == messages.Spot:
-			v.fail(AWSOffering, subject, name+" is not sold on the spot market",
-				"take it out of "+typesKey+", or write "+v.resourcePath(i)+".market: on_demand")
-			return
+	var sold, missing []string
+	note := func(list *[]string, words string) {
+		if !slices.Contains(*list, words) {
+			*list = append(*list, words)
 		}
 	}
-	var sold, missing []string
 	for _, t := range v.trials[i] {
 		zones, err := b.offered.of(ctx, t.parts.InstanceType)
 		if err != nil {
 			v.unknown(ctx, AWSOffering, subject, err)
 			return
 		}
-		zone := v.zoneOf(ctx, t.parts, b)
-		words := t.parts.InstanceType + " in " + zone
-		if zone == "" {
-			words = t.parts.InstanceType + " in any zone"
-		}
-		here := zone == "" && len(zones) > 0 || slices.Contains(zones, zone)
-		switch {
-		case here && !slices.Contains(sold, words):
-			sold = append(sold, words)
-		case !here && !slices.Contains(missing, words):
-			missing = append(missing, words+" (offered in "+orNowhere(zones)+")")
+		switch zone := v.zoneOf(ctx, t.parts, b); {
+		case zone == "" && len(zones) > 0:
+			note(&sold, t.parts.InstanceType+" in any zone")
+		case slices.Contains(zones, zone):
+			note(&sold, t.parts.InstanceType+" in "+zone)
+		case zone == "":
+			note(&missing, t.parts.InstanceType+" in any zone")
+		default:
+			note(&missing, fmt.Sprintf("%s in %s (offered in %s)", t.parts.InstanceType, zone, orNowhere(zones)))
 		}
 	}
-	missing = slices.Compact(missing)
-	fix := "write zones (or subnets in zones) that have the type as " + v.placeKey(i) + ", or other types as " + typesKey
+	fix := "write zones (or subnets in zones) that have the type as " + v.placeKey(i) + ", or other types as " + v.typesKey(i)
 	switch {
 	case len(sold) == 0:
 		v.fail(AWSOffering, subject, "is not offered: "+some(missing), fix)
@@ -166,6 +155,33 @@ func (v *visit) checkOfferings(ctx context.Context, i int, b *books) {
 	default:
 		v.ok(AWSOffering, subject, "offered: %s", some(sold))
 	}
+}
+
+// checkTypes looks whether the region has the types, and sells them on the
+// market that is asked. It reports whether to go on.
+func (v *visit) checkTypes(ctx context.Context, i int, b *books) bool {
+	subject := string(v.Resources[i].Name)
+	for _, name := range v.distinct(i, func(p ec2.Parts) []string { return []string{p.InstanceType} }) {
+		about, err := b.types.of(ctx, name)
+		switch {
+		case err != nil && ec2.IsMissing(err):
+			v.fail(AWSOffering, subject, fmt.Sprintf("%s has no instance type %s", v.config.AWS.Region, name), "write another type in "+v.typesKey(i))
+			return false
+		case err != nil:
+			v.unknown(ctx, AWSOffering, subject, err)
+			return false
+		case !about.Spot && v.trials[i][0].parts.Market == messages.Spot:
+			v.fail(AWSOffering, subject, name+" is not sold on the spot market",
+				"take it out of "+v.typesKey(i)+", or write "+v.resourcePath(i)+".market: on_demand")
+			return false
+		}
+	}
+	return true
+}
+
+// typesKey is the key that says what is launched.
+func (v *visit) typesKey(i int) string {
+	return v.keyOf(i, v.trials[i][0].parts, "instance_types")
 }
 
 // placeKey is the key that says where a resource type is launched.

@@ -4,6 +4,7 @@ package motoserver
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"net/http"
 	"os"
@@ -23,7 +24,7 @@ func Start(t *testing.T) string {
 	program := Tool(t, "moto_server")
 	port := freePort(t)
 	var output lockedBuffer
-	server := exec.Command(program, "-H", "127.0.0.1", "-p", port)
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), program, "-H", "127.0.0.1", "-p", port)
 	server.Env = []string{
 		"PATH=/usr/bin:/bin", "HOME=" + t.TempDir(), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1",
 		// As EC2 does, refuse images and types that there are not.
@@ -88,7 +89,7 @@ func Tool(t *testing.T, name string) string {
 func freePort(t *testing.T) string {
 	t.Helper()
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

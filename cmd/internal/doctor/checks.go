@@ -31,12 +31,12 @@ const (
 	noCheck        ID = "" // a refusal that no check of its own is about
 )
 
-// Catalogue lists every check there is, in the order in which they are shown.
-func Catalogue() []ID {
+// Checks lists every check there is, in the order in which they are shown.
+func Checks() []ID {
 	return append([]ID{Config}, notConfig()...)
 }
 
-// notConfig is the catalogue without the configuration, on which all else rests.
+// notConfig is the list without the configuration, on which all else rests.
 func notConfig() []ID {
 	return append(append([]ID{StateDir, Disk, NATSListen, NATSLogin, NATSJetStream, NATSStreams}, clearmlChecks()...), awsChecks()...)
 }
