@@ -10,6 +10,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake"
 	"github.com/ebbscale/ebb/cmd/internal/cli"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/cmd/internal/doctor"
 )
 
 // TestSecretsHidden runs every command that reads the configuration with its
@@ -30,8 +31,11 @@ func TestSecretsHidden(t *testing.T) {
 		{"events", "--config", two},
 		{"run", "--config", two},
 		{"run", "--config", "testdata/bad.yaml"},
+		{"doctor", "--config", "testdata/bad.yaml"},
+		{"doctor", "--config", "testdata/bad.yaml", "--json"},
 	} {
 		p, stdout, stderr := program()
+		p.Commands.Doctor = doctor.Run
 		p.Commands.Run = func(_ context.Context, o cli.RunOptions) error {
 			o.Log.Info().Interface("file", o.File).Any("autoscalers", o.File.Autoscalers).Msg("loaded")
 			return nil
