@@ -9,9 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
+
+// greetPatience is how long a server on this machine may take to say what it is.
+const greetPatience = 2 * time.Second
 
 // DirReport is what [CheckStateDir] found.
 type DirReport struct {
@@ -138,7 +142,7 @@ func CheckListen(ctx context.Context, listen string) (Listener, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return ListenerNone, err
 	}
-	conn, err := nats.Connect("nats://"+address, nats.Timeout(patience(ctx, 1)), nats.NoReconnect(), nats.Name("ebb doctor"))
+	conn, err := nats.Connect("nats://"+address, nats.Timeout(min(greetPatience, patience(ctx, 1))), nats.NoReconnect(), nats.Name("ebb doctor"))
 	switch {
 	case err == nil:
 		defer conn.Close()

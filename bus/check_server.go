@@ -69,7 +69,7 @@ func CheckServer(ctx context.Context, config ConnConfig) ServerReport {
 		report.JetStream = err
 		return report
 	}
-	limited, cancel := context.WithTimeout(ctx, dialPatience)
+	limited, cancel := refused.await(ctx)
 	defer cancel()
 	account, err := stream.AccountInfo(limited)
 	if err != nil {
@@ -138,7 +138,7 @@ func (b *Bus) checkStreams(ctx context.Context, account *jetstream.AccountInfo, 
 	missing := 0
 	for _, name := range names {
 		report := StreamReport{Name: name}
-		limited, cancel := context.WithTimeout(ctx, dialPatience)
+		limited, cancel := refused.await(ctx)
 		found, err := b.stream.Stream(limited, name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -199,10 +199,22 @@ func (b *Bus) tryMaking(ctx context.Context, name string, refused *refusals) err
 }
 
 // refusals keeps what the server says beside the answers: a login that may not
-// publish somewhere hears of it on the connection, and its request times out.
+// publish somewhere hears of it on the connection, and its request is never
+// answered.
 type refusals struct {
 	mu   sync.Mutex
 	last error
+	// stop ends the call that is under way.
+	stop context.CancelFunc
+}
+
+// await is the context of one call. It ends with a refusal.
+func (r *refusals) await(ctx context.Context) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithTimeout(ctx, dialPatience)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last, r.stop = nil, cancel
+	return limited, cancel
 }
 
 func (r *refusals) note(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -212,6 +224,9 @@ func (r *refusals) note(_ *nats.Conn, _ *nats.Subscription, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = err
+	if r.stop != nil {
+		r.stop()
+	}
 }
 
 // explain is the refusal behind an error, or the error itself.

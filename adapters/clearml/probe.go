@@ -103,7 +103,7 @@ func GuessAPIServer(given string) string {
 	}
 	host, port := parsed.Hostname(), parsed.Port()
 	for _, label := range []string{"app.", "files.", "www."} {
-		if rest, ok := strings.CutPrefix(host, label); ok && strings.Contains(rest, ".") {
+		if rest, ok := strings.CutPrefix(host, label); ok {
 			guess := parsed.Scheme + "://api." + rest
 			if port != "" {
 				guess += ":" + port

@@ -132,7 +132,7 @@ func (p *Prober) trialInput(trial Trial) (*awsec2.RunInstancesInput, error) {
 	if err != nil {
 		return nil, err
 	}
-	input.ClientToken = nil // a token would tie this call to a launch
+	input.ClientToken = nil // the SDK draws one, which ties this call to no launch
 	input.DryRun = aws.Bool(true)
 	if trial.WithoutTags {
 		input.TagSpecifications = nil

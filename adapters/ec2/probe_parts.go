@@ -60,7 +60,6 @@ func (p *Prober) PartsOf(resource messages.ResourceName, offering messages.Offer
 	}
 	if input.SubnetId != nil {
 		parts.Subnets = []string{*input.SubnetId}
-		parts.Zone = offering.Zone // what the configuration says the subnet is in
 	}
 	for i := range input.NetworkInterfaces {
 		card := &input.NetworkInterfaces[i]
@@ -69,12 +68,18 @@ func (p *Prober) PartsOf(resource messages.ResourceName, offering messages.Offer
 		}
 		parts.Groups = append(slices.Clone(parts.Groups), card.Groups...)
 	}
+	if offering.Subnet != "" && slices.Contains(parts.Subnets, offering.Subnet) {
+		parts.Zone = offering.Zone // which the configuration says that the subnet is in
+	}
 	return parts, nil
 }
 
 // IsMissing tells whether an error of a look-up says that there is no such
 // thing, or that it is not ours to see.
 func IsMissing(err error) bool {
+	if err == nil {
+		return false
+	}
 	code := messages.FailureOf(err).Code
 	return errors.Is(err, errNotThere) || strings.HasSuffix(code, ".NotFound") || strings.HasSuffix(code, ".Malformed") ||
 		code == "InvalidInstanceType" || code == "InvalidAMIID.Unavailable"
@@ -86,6 +91,9 @@ var errNotThere = errors.New("EC2 shows none of that id")
 // IsRefused tells whether an error says that the credentials may not make a
 // call, as opposed to being no good at all.
 func IsRefused(err error) bool {
+	if err == nil {
+		return false
+	}
 	switch messages.FailureOf(err).Code {
 	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException":
 		return true

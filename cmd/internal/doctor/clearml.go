@@ -66,7 +66,7 @@ func (p *patient) judgeLogin(ctx context.Context, s *sheet, probe clearml.Probe,
 		s.ok(ClearMLLogin, "", "the server takes the credentials")
 		return true
 	}
-	message := messages.FailureOf(err).Message
+	message, _, _ := strings.Cut(messages.FailureOf(err).Message, "; ") // what follows is a cure, and Fix has a better one
 	if probe.Fault == clearml.FaultCredentials {
 		s.ok(ClearMLServer, "", "%s is a ClearML API server", server)
 		keys := p.path + ".clearml.access_key and " + p.path + ".clearml.secret_key"
