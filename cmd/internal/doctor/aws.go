@@ -122,15 +122,26 @@ func (v *visit) checkIdentity(ctx context.Context) bool {
 	return true
 }
 
-// short is a failure without its class.
+// short is a failure without its class, and without what the SDK puts in front
+// of every error of the network, and EC2 in front of every refusal.
 func short(failure *messages.Failure) string {
+	message := failure.Message
+	if _, network, ok := strings.Cut(message, "request send failed, "); ok {
+		message = network
+	}
+	if strings.HasSuffix(message, "context deadline exceeded") {
+		message = "no answer in time"
+	}
+	if reason, ok := strings.CutPrefix(message, "You are not authorized to perform this operation. "); ok && reason != "" {
+		message = reason
+	}
 	switch failure.Code {
 	case "":
-		return failure.Message
+		return message
 	case "UnknownError": // the SDK's word for an answer without a code
 		return "it answered without a reason"
 	}
-	return failure.Code + ": " + failure.Message
+	return failure.Code + ": " + message
 }
 
 // checkRegion lists the instances of the autoscaler, the first thing that ebb

@@ -54,7 +54,7 @@ func (r Report) Summary() string {
 	for _, other := range []struct {
 		status Status
 		words  string
-	}{{Warn, "to look at"}, {Fail, "failed"}, {NotChecked, "not checked"}} {
+	}{{Warn, "warn"}, {Fail, "failed"}, {NotChecked, "not checked"}} {
 		if n := r.Count(other.status); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, other.words))
 		}

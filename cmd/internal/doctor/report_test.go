@@ -40,7 +40,7 @@ autoscaler prod
 autoscaler test
   -     aws.quota: not checked: because of rights
 
-7 checks: 1 ok, 1 to look at, 1 failed, 4 not checked
+7 checks: 1 ok, 1 warn, 1 failed, 4 not checked
 `
 	if got := show(t, sample()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
