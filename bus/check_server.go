@@ -88,6 +88,7 @@ func login(ctx context.Context, config ConnConfig, refused *refusals) (*nats.Con
 		return nil, LoginFiles, err
 	}
 	options = append(options, nats.NoReconnect(), nats.ErrorHandler(refused.note), nats.DisconnectErrHandler(nil),
+		nats.SkipHostLookup(), // the dialer looks names up, within its time
 		nats.Timeout(patience(ctx, len(strings.Split(address, ",")))))
 	if err := ctx.Err(); err != nil {
 		return nil, LoginUnreachable, err

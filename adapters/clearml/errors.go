@@ -100,6 +100,7 @@ type trouble struct {
 	retry   bool
 	after   time.Duration // what Retry-After asks for
 	cause   error         // of the network or the context
+	date    time.Time     // the server's clock as it refused, zero when it did not say
 }
 
 // callError is a call that did not work: what was tried, and why it failed.
@@ -163,6 +164,7 @@ func answerTrouble(status int, header http.Header, about meta, known bool) *trou
 		failure: messages.Failure{Class: class, Code: strconv.Itoa(status), Message: about.ResultMsg},
 		status:  status,
 		subcode: about.ResultSubcode,
+		date:    dateOf(header),
 		retry:   class == messages.ClassThrottled || class == messages.ClassTransient,
 	}
 	if known {

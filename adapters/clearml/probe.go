@@ -36,7 +36,7 @@ const (
 type Probe struct {
 	Fault Fault
 	// Skew is how far the server's clock is ahead of ours, to about a second and
-	// half the time of the call. It counts when SkewKnown.
+	// half the time of the call. It counts when SkewKnown, also with a Fault.
 	Skew      time.Duration
 	SkewKnown bool
 }
@@ -48,17 +48,21 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	if c.session.keys.authToken == "" {
 		authorization = "Basic " + basic(c.session.keys)
 	}
+	sent := c.clock.Now()
 	got, t := post[loginData](ctx, c, loginAction, authorization, []byte("{}"))
+	probe, date := Probe{}, got.date
+	var err error
 	if t != nil {
-		return Probe{Fault: faultOf(t)}, &callError{action: loginAction, server: c.base, attempts: 1, trouble: t}
+		probe.Fault, date = faultOf(t), t.date
+		err = &callError{action: loginAction, server: c.base, attempts: 1, trouble: t}
 	}
-	if got.date.IsZero() {
-		return Probe{}, nil
+	if !date.IsZero() {
+		// The header has whole seconds: on average it is half a second behind. The
+		// server read its clock somewhere between our two readings.
+		middle := sent.Add(c.clock.Now().Sub(sent) / 2)
+		probe.Skew, probe.SkewKnown = date.Add(time.Second/2).Sub(middle), true
 	}
-	// The header has whole seconds: on average it is half a second behind. The
-	// server read its clock somewhere between our two readings.
-	middle := got.sent.Add(c.clock.Now().Sub(got.sent) / 2)
-	return Probe{Skew: got.date.Add(time.Second / 2).Sub(middle), SkewKnown: true}, nil
+	return probe, err
 }
 
 func faultOf(t *trouble) Fault {

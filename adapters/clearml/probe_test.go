@@ -22,6 +22,12 @@ func TestProbeKnowsTheTime(t *testing.T) {
 			t.Errorf("server %s ahead: got %+v, %v", skew, got, err)
 		}
 	}
+	refusing := newStub(t)
+	refusing.skew = time.Hour
+	refusing.on("auth.login", always(answer{status: 401, body: failure(401, 21, "no")}))
+	if got, err := refusing.client().Probe(t.Context()); err == nil || !got.SkewKnown || (got.Skew-time.Hour).Abs() > time.Second {
+		t.Errorf("a server that refuses: got %+v, %v", got, err)
+	}
 	s := newStub(t)
 	s.noDate = true
 	if got, err := s.client().Probe(t.Context()); err != nil || got.SkewKnown {

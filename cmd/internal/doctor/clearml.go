@@ -44,7 +44,6 @@ func (p *patient) checkClearML(ctx context.Context, s *sheet) observation {
 	if !p.judgeLogin(ctx, s, probe, err) {
 		return observation{}
 	}
-	p.judgeClock(s, probe)
 	snapshot, err := client.Observe(ctx, p.Query)
 	if err != nil {
 		fix := "the user of these ClearML credentials has to see queues and workers: use those of a user with that right"
@@ -64,6 +63,7 @@ func (p *patient) judgeLogin(ctx context.Context, s *sheet, probe clearml.Probe,
 	if err == nil {
 		s.ok(ClearMLServer, "", "%s is a ClearML API server", server)
 		s.ok(ClearMLLogin, "", "the server takes the credentials")
+		p.judgeClock(s, probe)
 		return true
 	}
 	message, _, _ := strings.Cut(messages.FailureOf(err).Message, "; ") // what follows is a cure, and Fix has a better one
@@ -75,7 +75,8 @@ func (p *patient) judgeLogin(ctx context.Context, s *sheet, probe clearml.Probe,
 		}
 		s.fail(ClearMLLogin, "", "the server refuses the credentials: "+message,
 			"make new ones in ClearML's web application (Settings > Workspace > Create new credentials) and write them as "+keys)
-		s.skip("clearml.login failed", "", ClearMLClock, ClearMLQueues)
+		p.judgeClock(s, probe)
+		s.skip("clearml.login failed", "", ClearMLQueues)
 		return false
 	}
 	s.fail(ClearMLServer, "", fmt.Sprintf("%s: %s: %s", server, probe.Fault, message), p.serverFix(ctx, probe.Fault))

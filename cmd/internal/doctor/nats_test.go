@@ -1,6 +1,8 @@
 package doctor_test
 
 import (
+	"crypto/tls"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +77,17 @@ func natsFaults() map[string]fault {
 				c.edit("nats: {listen: ", "nats: {url: \"tls://"+natsServer(c.t, nil)+"\", "+goodLogin+"} # ")
 			},
 			id: doctor.NATSLogin, message: "secure connection", fix: "nats.url",
+		},
+		"a certificate of NATS that is not trusted": {
+			spoil: func(c *clinic) {
+				made := httptest.NewUnstartedServer(nil)
+				made.StartTLS() // for its certificate
+				c.t.Cleanup(made.Close)
+				c.external(natsServer(c.t, func(o *natsserver.Options) {
+					o.TLSConfig, o.TLSTimeout = &tls.Config{Certificates: made.TLS.Certificates, MinVersion: tls.VersionTLS12}, 5
+				}), goodLogin)
+			},
+			id: doctor.NATSLogin, message: "certificate", fix: "nats.tls.ca_file",
 		},
 		"NATS without JetStream": {
 			spoil: func(c *clinic) {
