@@ -47,7 +47,7 @@ func (i *invocation) fakeEC2Command() *cobra.Command {
 	c.Flags().DurationVar(&o.Boot, "boot", 0, "time from launch to running; default as measured, 8 s in the median")
 	c.Flags().DurationVar(&o.Install, "install", 0, "with --agents: time from running to a working agent; default as measured, 75 s in the median")
 	c.Flags().BoolVar(&o.Agents, "agents", false, "run simulated agents on running instances, as their user data says")
-	c.Flags().BoolVar(&o.Strict, "strict", false, "refuse AMIs, security groups and key pairs that are not in the fake's catalog")
+	c.Flags().BoolVar(&o.Strict, "strict", false, "refuse AMIs, security groups, key pairs and instance profiles that are not in the fake's catalog")
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "number that ids and draws are made from")
 	c.Flags().StringArrayVar(&o.AccessKeys, "access-key", nil, "access key id to let in; repeatable, default all")
 	i.fakeServer(c, "127.0.0.1:4566", func(cmd *cobra.Command, s fakes.Server) error {

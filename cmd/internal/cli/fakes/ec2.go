@@ -23,7 +23,8 @@ type EC2 struct {
 	Boot, Install time.Duration
 	// Agents runs simulated agents on running instances.
 	Agents bool
-	// Strict refuses AMIs, security groups and key pairs that the catalog lacks.
+	// Strict refuses AMIs, security groups, key pairs and instance profiles that
+	// the catalog lacks.
 	Strict bool
 	Seed   uint64
 	// AccessKeys are the access key ids that are let in; none lets all in.
@@ -66,12 +67,13 @@ func (e EC2) usage(url string, catalog fakeec2.Catalog) []string {
 		key = e.AccessKeys[0]
 	}
 	return []string{
-		"AWS CLI:  export AWS_ENDPOINT_URL_EC2=" + url + " AWS_DEFAULT_REGION=" + catalog.Region +
+		"AWS CLI:  export AWS_ENDPOINT_URL_EC2=" + url + " AWS_ENDPOINT_URL_STS=" + url + " AWS_DEFAULT_REGION=" + catalog.Region +
 			" AWS_ACCESS_KEY_ID=" + key + " AWS_SECRET_ACCESS_KEY=fake; aws ec2 describe-instances",
 		"boto3:    boto3.client(\"ec2\", endpoint_url=\"" + url + "\", region_name=\"" + catalog.Region +
 			"\", aws_access_key_id=\"" + key + "\", aws_secret_access_key=\"fake\")",
 		"ebb:      aws: {region: " + catalog.Region + ", endpoint_url: \"" + url + "\", access_key_id: " + key + ", secret_access_key: fake}",
 		"subnets:  " + subnets(catalog),
+		"images:   " + images(catalog),
 		"look:     curl " + url + "/_fake/state",
 	}
 }
@@ -82,6 +84,18 @@ func subnets(catalog fakeec2.Catalog) string {
 		list = append(list, s.ID+" ("+s.Zone+")")
 	}
 	return strings.Join(list, ", ")
+}
+
+func images(catalog fakeec2.Catalog) string {
+	list := make([]string, 0, len(catalog.Images))
+	for _, i := range catalog.Images {
+		list = append(list, i.ID+" ("+i.Architecture+")")
+	}
+	text := strings.Join(list, ", ")
+	if catalog.Permissive {
+		text += ", and any other id"
+	}
+	return text
 }
 
 // Catalog is the default catalog moved to a region.
