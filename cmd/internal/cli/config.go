@@ -16,8 +16,8 @@ import (
 )
 
 func (i *invocation) configCommand() *cobra.Command {
-	return group("config", "Check, import and export configurations",
-		i.checkCommand(), i.importCommand(), i.exportCommand())
+	return group("config", "Check, import, export and describe configurations",
+		i.checkCommand(), i.importCommand(), i.exportCommand(), i.schemaCommand())
 }
 
 func (i *invocation) checkCommand() *cobra.Command {
@@ -165,6 +165,26 @@ func (i *invocation) exportCommand() *cobra.Command {
 		return i.export(f, to, withSecrets, output)
 	})
 	return c
+}
+
+func (i *invocation) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the configuration file",
+		Long: "Print the JSON Schema (draft 2020-12) of the configuration file. Editors complete\n" +
+			"and explain keys by it; those with yaml-language-server find it by the first line\n\n" +
+			"  # yaml-language-server: $schema=ebb.schema.json\n\n" +
+			"of a file beside it, or by its address:\n\n  " + config.SchemaURL,
+		Args: flagsOnly,
+		RunE: i.does(func(_ *cobra.Command, _ []string) error {
+			out, err := config.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = i.Stdout.Write(out)
+			return err
+		}),
+	}
 }
 
 func formatFlag(c *cobra.Command, format *string) {

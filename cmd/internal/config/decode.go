@@ -11,6 +11,7 @@ import (
 // decoder turns a tree into values and collects what does not fit.
 type decoder struct {
 	t        *tree
+	keys     keyTable
 	problems []Problem
 	// said maps the path of a value to the path under which it was written, where
 	// the two differ: an alternative spelling.
@@ -23,7 +24,7 @@ type decoder struct {
 }
 
 func newDecoder(t *tree) *decoder {
-	return &decoder{t: t, said: map[string]string{}, written: map[string]bool{}}
+	return &decoder{t: t, keys: newKeyTable(), said: map[string]string{}, written: map[string]bool{}}
 }
 
 func (d *decoder) fail(path, message, fix string) {
@@ -42,6 +43,8 @@ type object struct {
 	known []string
 	// foreign maps keys that people bring from elsewhere to ours.
 	foreign map[string]string
+	// free objects have keys of the operator's choice, not those of the table.
+	free bool
 }
 
 func (d *decoder) object(path string, v any) *object {
@@ -52,8 +55,12 @@ func (d *decoder) object(path string, v any) *object {
 	return &object{d: d, path: path, m: m}
 }
 
-// get fetches a key and marks it known.
-func (o *object) get(key string) (value any, path string, ok bool) {
+// get fetches a key and marks it known. The table must have it, with one of kinds:
+// a decoder and a table that disagree are a mistake of this program.
+func (o *object) get(key string, kinds ...Kind) (value any, path string, ok bool) {
+	if k, listed := o.d.keys.at(child(o.path, key)); !o.free && (!listed || !slices.Contains(kinds, k.Kind)) {
+		panic(fmt.Sprintf("the table of keys has %s as %q, the decoder reads %q", child(o.path, key), k.Kind, kinds))
+	}
 	if !slices.Contains(o.known, key) {
 		o.known = append(o.known, key)
 	}
@@ -67,7 +74,7 @@ func (o *object) get(key string) (value any, path string, ok bool) {
 func (o *object) has(key string) bool { return o.m[key] != nil }
 
 func (o *object) object(key string) *object {
-	v, path, _ := o.get(key)
+	v, path, _ := o.get(key, KindObject)
 	return o.d.object(path, v)
 }
 
@@ -106,7 +113,7 @@ func (o *object) done() {
 }
 
 func (o *object) text(key string) string {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindText)
 	if !ok {
 		return ""
 	}
@@ -130,7 +137,7 @@ func (d *decoder) text(path string, v any) string {
 
 // secret is text; messages about it never show it.
 func (o *object) secret(key string) Secret {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindSecret, KindScript)
 	if !ok {
 		return ""
 	}
@@ -157,7 +164,7 @@ func (o *object) secret(key string) Secret {
 }
 
 func (o *object) flag(key string) bool {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindFlag)
 	if !ok {
 		return false
 	}
@@ -174,7 +181,7 @@ func (o *object) flag(key string) bool {
 }
 
 func (o *object) integer(key string) int {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindInteger)
 	if !ok {
 		return 0
 	}
@@ -192,7 +199,7 @@ func (o *object) integer(key string) int {
 
 // decimal is a number or its text, kept as text so that no digit is lost.
 func (o *object) decimal(key string) string {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindDecimal)
 	if !ok {
 		return ""
 	}
@@ -206,7 +213,7 @@ func (o *object) decimal(key string) string {
 }
 
 func (o *object) duration(key string) time.Duration {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindDuration)
 	if !ok {
 		return 0
 	}
@@ -240,10 +247,10 @@ func (o *object) duration(key string) time.Duration {
 	return max(0, length)
 }
 
-// texts is a list of text; one text stands for a list of one. separator, if any,
-// splits it: always for what comes from the environment, where it is a comma.
-func (o *object) texts(key, separator string) []string {
-	v, path, ok := o.get(key)
+// texts is a list of text; one text stands for a list of one. The key's separator,
+// if any, splits it: always for what comes from the environment, where it is a comma.
+func (o *object) texts(key string) []string {
+	v, path, ok := o.get(key, KindList)
 	if !ok {
 		return nil
 	}
@@ -260,7 +267,7 @@ func (o *object) texts(key, separator string) []string {
 	case loose:
 		return split(string(v), ",")
 	case string:
-		return split(v, separator)
+		return split(v, o.d.keys[child(GenericPath(o.path), key)].Separator)
 	}
 	o.d.fail(path, "must be a list of text, is "+kindOf(v), "write [one, two], or one text")
 	return nil
@@ -282,7 +289,7 @@ func split(s, separator string) []string {
 
 // list is a list of objects, decoded one by one.
 func (o *object) list(key string, each func(o *object)) {
-	v, path, ok := o.get(key)
+	v, path, ok := o.get(key, KindObjects)
 	if !ok {
 		return
 	}

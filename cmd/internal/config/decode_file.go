@@ -153,19 +153,20 @@ func (d *decoder) aws(o *object) AWS {
 
 // queues decodes {queue: [resources]} or [{queue, resources}].
 func (d *decoder) queues(o *object) []Queue {
-	v, path, _ := o.get("queues")
+	v, path, _ := o.get("queues", KindObjects)
 	var queues []Queue
 	switch v := v.(type) {
 	case nil:
 	case map[string]any:
 		inner := d.object(path, v)
+		inner.free = true // its keys are names of queues
 		for i, name := range d.t.doc.keysOf(path, v) {
 			d.said[item(path, i)] = child(path, name)
-			queues = append(queues, Queue{Queue: name, Resources: inner.texts(name, "")})
+			queues = append(queues, Queue{Queue: name, Resources: inner.texts(name)})
 		}
 	case []any:
 		o.list("queues", func(o *object) {
-			queues = append(queues, Queue{Queue: o.text("queue"), Resources: o.texts("resources", "")})
+			queues = append(queues, Queue{Queue: o.text("queue"), Resources: o.texts("resources")})
 			o.done()
 		})
 	default:

@@ -29,19 +29,19 @@ func foreignNames() map[string]string {
 func (d *decoder) resource(o *object) Resource {
 	r := Resource{
 		Name:              o.text("name"),
-		InstanceTypes:     o.texts(o.either("instance_types", "instance_type"), ","),
+		InstanceTypes:     o.texts(o.either("instance_types", "instance_type")),
 		Market:            d.market(o),
 		SpotMaxPrice:      o.decimal("spot_max_price"),
 		PricePerHour:      o.decimal("price_per_hour"),
-		AvailabilityZones: o.texts("availability_zones", ","),
-		Subnets:           o.texts("subnets", ","),
+		AvailabilityZones: o.texts("availability_zones"),
+		Subnets:           o.texts("subnets"),
 		AMIID:             o.text("ami_id"),
 		MaxInstances:      o.integer("max_instances"),
-		Queues:            o.texts(o.either("queues", "queue"), ""),
+		Queues:            o.texts(o.either("queues", "queue")),
 		Tags:              d.tags(o),
 		Volumes:           d.volumes(o),
 		KeyPair:           o.text("key_pair"),
-		SecurityGroups:    o.texts("security_groups", ","),
+		SecurityGroups:    o.texts("security_groups"),
 		CPUOnly:           o.flag("cpu_only"),
 		Monitoring:        o.flag("monitoring"),
 		MaxIdleTime:       o.duration("max_idle_time"),
@@ -55,7 +55,7 @@ func (d *decoder) resource(o *object) Resource {
 		Blackout: fallback.duration("blackout"),
 	}
 	fallback.done()
-	if v, path, ok := o.get("extra_launch_parameters"); ok {
+	if v, path, ok := o.get("extra_launch_parameters", KindFree); ok {
 		m, isObject := plain(v).(map[string]any)
 		if !isObject {
 			d.fail(path, "must be an object, is "+kindOf(v), "write fields of RunInstances below it, such as EbsOptimized: true")
@@ -106,7 +106,7 @@ func (d *decoder) market(o *object) Market {
 
 // tags reads an object of text, or "key=value,key=value".
 func (d *decoder) tags(o *object) map[string]string {
-	v, path, ok := o.get("tags")
+	v, path, ok := o.get("tags", KindTags)
 	if !ok {
 		return nil
 	}

@@ -129,18 +129,16 @@ func overlaps(paths map[string]string) []Problem {
 	return problems
 }
 
-// conventional are the variables that ClearML's tools read; a key that nothing else
-// sets falls back to them.
+// conventional are the variables that ClearML's tools read, each with the section
+// and the key that falls back to it when nothing else sets it.
 func conventional() [][3]string {
-	return [][3]string{
-		{"CLEARML_API_HOST", "clearml", "api_server"},
-		{"CLEARML_WEB_HOST", "clearml", "web_server"},
-		{"CLEARML_FILES_HOST", "clearml", "files_server"},
-		{"CLEARML_API_ACCESS_KEY", "clearml", "access_key"},
-		{"CLEARML_API_SECRET_KEY", "clearml", "secret_key"},
-		{"CLEARML_AUTOSCALER_GIT_USER", "git", "user"},
-		{"CLEARML_AUTOSCALER_GIT_PASSWORD", "git", "password"},
+	var out [][3]string
+	for _, k := range autoscalerKeys() {
+		if section, key, ok := strings.Cut(strings.TrimPrefix(k.Path, "autoscalers[]."), "."); ok && k.Fallback != "" {
+			out = append(out, [3]string{k.Fallback, section, key})
+		}
 	}
+	return out
 }
 
 // fallbackLayer gives each autoscaler of top the conventional variables' values for

@@ -95,14 +95,15 @@ func listElements(v any) any {
 
 // defaultsFor is the first layer for the autoscalers and resources that top has.
 func defaultsFor(top map[string]any) map[string]any {
-	layer := fileDefaults()
+	keys := newKeyTable()
+	layer := keys.defaults("")
 	autoscalers := elements(top["autoscalers"])
 	list := make([]any, 0, len(autoscalers))
 	for _, a := range autoscalers {
-		defaults := autoscalerDefaults()
+		defaults := keys.defaults("autoscalers[]")
 		resources := make([]any, len(elements(a["resources"])))
 		for i := range resources {
-			resources[i] = resourceDefaults()
+			resources[i] = keys.defaults("autoscalers[].resources[]")
 		}
 		if len(resources) > 0 {
 			defaults["resources"] = resources

@@ -23,7 +23,7 @@ func (d *decoder) validate(f File) []Problem {
 	c := &checker{d: d}
 	c.process(f)
 	if len(f.Autoscalers) == 0 {
-		c.add("autoscalers", "is missing", "write at least one autoscaler, beginning with - name: …")
+		c.missing("autoscalers")
 	}
 	for i, a := range f.Autoscalers {
 		c.autoscaler(item("autoscalers", i), a)
@@ -42,23 +42,37 @@ func (c *checker) add(path, message, fix string) {
 
 func (c *checker) show(path, value string) string { return c.d.t.show(c.d.saidAt(path), value) }
 
+// key is what the table has about path, which must be there.
+func (c *checker) key(path string) Key {
+	k, ok := c.d.keys.at(path)
+	if !ok {
+		panic("the table of keys lacks " + path)
+	}
+	return k
+}
+
+// missing says that the key is required.
+func (c *checker) missing(path string) { c.add(path, "is missing", c.key(path).Missing) }
+
 // required reports whether value is there.
-func (c *checker) required(path, value, fix string) bool {
+func (c *checker) required(path, value string) bool {
 	if value == "" {
-		c.add(path, "is missing", fix)
+		c.missing(path)
 	}
 	return value != ""
 }
 
-// matches checks the form of a value that is there.
-func (c *checker) matches(path, value, pattern, what, fix string) {
-	if value != "" && !regexp.MustCompile(pattern).MatchString(value) {
-		c.add(path, c.show(path, value)+" is not "+what, fix)
+// matches checks the form of a value that is there, and says how to write it; fix
+// is for a better cure than the table's.
+func (c *checker) matches(path, value string, fix ...string) {
+	if k := c.key(path); value != "" && !regexp.MustCompile(k.Pattern).MatchString(value) {
+		c.add(path, c.show(path, value)+" is not "+k.What, append(fix, k.Fix)[0])
 	}
 }
 
 // oneOf checks a word of a closed set.
-func (c *checker) oneOf(path, value string, words ...string) {
+func (c *checker) oneOf(path, value string) {
+	words := c.key(path).Words
 	if slices.Contains(words, value) {
 		return
 	}
@@ -69,20 +83,21 @@ func (c *checker) oneOf(path, value string, words ...string) {
 	c.add(path, c.show(path, value)+" is not one of its values", fix)
 }
 
-func (c *checker) atLeast(path string, value, least time.Duration) {
-	if value < least {
+func (c *checker) longEnough(path string, value time.Duration) {
+	if least := c.key(path).Shortest; value < least {
 		c.add(path, shortDuration(value)+" is too short", "write at least "+shortDuration(least))
 	}
 }
 
 // name checks a name that becomes part of worker names, subjects and tags.
-func (c *checker) name(path, value, example string) {
+func (c *checker) name(path, value string) {
+	example := c.key(path).Examples[0]
 	switch {
-	case !c.required(path, value, "write a name, such as "+example):
+	case !c.required(path, value):
 	case strings.ContainsAny(value, ":/"):
 		c.add(path, c.show(path, value)+" contains : or /, which separate the parts of workers' names and paths", "write letters, digits, - and _ only, such as "+slug(value, example))
 	default:
-		c.matches(path, value, `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`, "a name", "write letters, digits, - and _ only, at most 63, such as "+slug(value, example))
+		c.matches(path, value, "write letters, digits, - and _ only, at most 63, such as "+slug(value, example))
 	}
 }
 
@@ -127,14 +142,12 @@ func validPort(port string) bool {
 
 // process checks what belongs to the process.
 func (c *checker) process(f File) {
-	c.required("state_dir", f.StateDir, "write a directory, such as /var/lib/ebb")
-	c.oneOf("log.level", f.Log.Level, "trace", "debug", "info", "warn", "error")
-	c.oneOf("log.format", f.Log.Format, "auto", "json", "console")
-	switch ttl := f.Lease.TTL; {
-	case ttl < leaseLeast:
-		c.atLeast("lease.ttl", ttl, leaseLeast)
-	case ttl > leaseMost:
-		c.add("lease.ttl", shortDuration(ttl)+" is too long: after a crash nobody acts for that time", "write at most "+shortDuration(leaseMost))
+	c.required("state_dir", f.StateDir)
+	c.oneOf("log.level", f.Log.Level)
+	c.oneOf("log.format", f.Log.Format)
+	c.longEnough("lease.ttl", f.Lease.TTL)
+	if most := c.key("lease.ttl").Longest; f.Lease.TTL > most {
+		c.add("lease.ttl", shortDuration(f.Lease.TTL)+" is too long: after a crash nobody acts for that time", "write at most "+shortDuration(most))
 	}
 
 	c.http(f.HTTP)
@@ -154,7 +167,7 @@ func (c *checker) http(h HTTP) {
 		return
 	}
 	if _, port, err := net.SplitHostPort(h.Listen); err != nil || !validPort(port) {
-		c.add("http.listen", c.show("http.listen", h.Listen)+" is not host:port", "write 127.0.0.1:8480, or off for no dashboard")
+		c.add("http.listen", c.show("http.listen", h.Listen)+" is not host:port", "write "+httpDefault+", or off for no dashboard")
 	}
 	if h.Token.IsSet() && len(h.Token.Reveal()) < tokenLeast {
 		c.add("http.token", fmt.Sprintf("is shorter than %d characters and can be guessed", tokenLeast), "write a longer one, such as the output of: openssl rand -hex 24")
@@ -173,13 +186,6 @@ func (c *checker) http(h HTTP) {
 		c.add("http.tls", "has only one of cert_file and key_file", "write both, or neither")
 	}
 }
-
-// The bounds of lease.ttl: below, a slow disk or a garbage collection costs the
-// lease; above, nobody acts for long after a crash.
-const (
-	leaseLeast = 5 * time.Second
-	leaseMost  = 5 * time.Minute
-)
 
 func (c *checker) externalServer(n NATS) {
 	logins := []string{}

@@ -3,12 +3,11 @@ package config
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 func (c *checker) autoscaler(path string, a Autoscaler) {
 	at := func(key string) string { return child(path, key) }
-	c.name(at("name"), a.Name, "prod")
+	c.name(at("name"), a.Name)
 	c.clearml(at("clearml"), a.ClearML)
 	c.aws(at("aws"), a.AWS)
 	switch {
@@ -17,30 +16,29 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 	case a.Git.User != "" && a.Git.Password == "":
 		c.add(at("git.password"), "is missing beside git.user", "write the password or access token, or remove git.user to clone with SSH keys")
 	}
-	c.atLeast(at("max_idle_time"), a.MaxIdleTime, time.Second)
-	c.atLeast(at("max_spin_up_time"), a.MaxSpinUpTime, time.Second)
-	c.atLeast(at("polling_interval"), a.PollingInterval, time.Second)
+	c.longEnough(at("max_idle_time"), a.MaxIdleTime)
+	c.longEnough(at("max_spin_up_time"), a.MaxSpinUpTime)
+	c.longEnough(at("polling_interval"), a.PollingInterval)
 	c.lifetimes(path, a)
 	c.workersPrefix(at("workers_prefix"), a.WorkersPrefix)
 	c.docker(path, a)
 	if a.IAMInstanceProfile.ARN != "" && a.IAMInstanceProfile.Name != "" {
 		c.add(at("iam_instance_profile"), "has both arn and name", "keep one")
 	}
-	c.matches(at("iam_instance_profile.arn"), a.IAMInstanceProfile.ARN, `^arn:aws[a-z-]*:iam::\d{12}:instance-profile/.+$`, "the ARN of an instance profile",
-		"write arn:aws:iam::123456789012:instance-profile/NAME (a role's ARN is another thing), or its name as name")
-	c.matches(at("iam_instance_profile.name"), a.IAMInstanceProfile.Name, `^[\w+=,.@-]{1,128}$`, "the name of an instance profile", "write its name as IAM shows it; an ARN goes into arn")
+	c.matches(at("iam_instance_profile.arn"), a.IAMInstanceProfile.ARN)
+	c.matches(at("iam_instance_profile.name"), a.IAMInstanceProfile.Name)
 	if line, message := checkHOCON(a.ClearMLConf.Reveal()); message != "" {
 		if line > 0 {
 			message = fmt.Sprintf("%s (line %d of the text)", message, line)
 		}
 		c.add(at("clearml_conf"), "is not HOCON: "+message, "write what could stand in clearml.conf, such as agent.package_manager.type: pip")
 	}
-	c.matches(at("agent_version"), a.AgentVersion, `^[0-9][0-9A-Za-z.+!-]*$`, "a version of clearml-agent", "write one, such as "+AgentVersionDefault)
-	c.oneOf(at("on_shutdown"), string(a.OnShutdown), string(ShutdownKeep), string(ShutdownIdle), string(ShutdownAll))
+	c.matches(at("agent_version"), a.AgentVersion)
+	c.oneOf(at("on_shutdown"), string(a.OnShutdown))
 	c.script(at("init_script"), a.InitScript)
 
 	if len(a.Resources) == 0 {
-		c.add(at("resources"), "is missing", "write at least one resource, beginning with - name: …")
+		c.missing(at("resources"))
 	}
 	names := map[string]int{}
 	for i, r := range a.Resources {
@@ -55,9 +53,6 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 	c.queues(path, a, names)
 }
 
-// unreachableLeast is below the time that a restart of a ClearML server takes.
-const unreachableLeast = time.Minute
-
 // lifetimes checks when instances end for other reasons than idleness. An
 // instance that ends before its worker may come would be launched for ever.
 func (c *checker) lifetimes(path string, a Autoscaler) {
@@ -70,7 +65,7 @@ func (c *checker) lifetimes(path string, a Autoscaler) {
 		}
 	}
 	if a.DeadMan.Unreachable > 0 {
-		c.atLeast(child(path, "dead_man.unreachable"), a.DeadMan.Unreachable, unreachableLeast)
+		c.longEnough(child(path, "dead_man.unreachable"), a.DeadMan.Unreachable)
 	}
 }
 
@@ -86,7 +81,7 @@ func (c *checker) docker(path string, a Autoscaler) {
 
 func (c *checker) clearml(path string, s ClearML) {
 	at := func(key string) string { return child(path, key) }
-	if c.required(at("api_server"), s.APIServer, "write the address of the API server, such as https://api.clear.ml, or set CLEARML_API_HOST") {
+	if c.required(at("api_server"), s.APIServer) {
 		c.address(at("api_server"), s.APIServer, "http", "https")
 	}
 	c.address(at("web_server"), s.WebServer, "http", "https")
@@ -106,14 +101,12 @@ func (c *checker) clearml(path string, s ClearML) {
 
 func (c *checker) aws(path string, s AWS) {
 	at := func(key string) string { return child(path, key) }
-	if c.required(at("region"), s.Region, "write the region to launch in, such as us-east-1") {
-		fix := "write a region, such as us-east-1"
+	if c.required(at("region"), s.Region) {
+		fix := c.key(at("region")).Fix
 		if last := s.Region[len(s.Region)-1]; last >= 'a' && last <= 'z' && regionForm(s.Region[:len(s.Region)-1]) {
 			fix = fmt.Sprintf("write the region %s; the zone belongs to a resource's availability_zones", s.Region[:len(s.Region)-1])
 		}
-		if !regionForm(s.Region) {
-			c.add(at("region"), c.show(at("region"), s.Region)+" is not a region", fix)
-		}
+		c.matches(at("region"), s.Region, fix)
 	}
 	c.address(at("endpoint_url"), s.EndpointURL, "http", "https")
 	hasKey := s.AccessKeyID != "" || s.SecretAccessKey != "" || s.SessionToken != ""
@@ -132,11 +125,11 @@ func (c *checker) aws(path string, s AWS) {
 
 func (c *checker) workersPrefix(path, prefix string) {
 	switch {
-	case !c.required(path, prefix, "write a prefix, such as dynamic_aws"):
+	case !c.required(path, prefix):
 	case strings.Contains(prefix, ":"):
 		c.add(path, c.show(path, prefix)+" contains :, which separates the parts of workers' names", "write it without, such as "+slug(prefix, "dynamic_aws"))
 	default:
-		c.matches(path, prefix, `^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`, "a prefix", "write letters, digits, - . and _ only, at most 63, such as "+slug(prefix, "dynamic_aws"))
+		c.matches(path, prefix, "write letters, digits, - . and _ only, at most 63, such as "+slug(prefix, "dynamic_aws"))
 	}
 }
 
@@ -164,7 +157,7 @@ func (c *checker) queues(path string, a Autoscaler, resources map[string]int) {
 	for i, r := range a.Resources {
 		p := child(item(child(path, "resources"), i), "queues")
 		if len(r.Queues) == 0 {
-			c.add(p, "is missing", "write the queue that this resource serves, or several in order")
+			c.missing(p)
 		}
 		seen := map[string]bool{}
 		for j, q := range r.Queues {
@@ -205,8 +198,8 @@ func (c *checker) queueResources(path string, q Queue, resources map[string]int)
 
 func (c *checker) queueName(path, name string) {
 	switch {
-	case len([]rune(name)) < 3:
-		c.add(path, c.show(path, name)+" is too short for a queue: ClearML's names have at least 3 characters", "write the queue's name as ClearML shows it")
+	case len([]rune(name)) < queueNameLeast:
+		c.add(path, fmt.Sprintf("%s is too short for a queue: ClearML's names have at least %d characters", c.show(path, name), queueNameLeast), "write the queue's name as ClearML shows it")
 	case len([]rune(name)) > tagValueMax:
 		c.add(path, fmt.Sprintf("has %d characters: instances carry the queue's name in a tag, and EC2 takes %d", len([]rune(name)), tagValueMax), "rename the queue")
 	case strings.TrimSpace(name) != name || strings.ContainsAny(name, "\n\r\t\x00"):

@@ -9,40 +9,34 @@ import (
 	"strings"
 )
 
-// instancesMax is the largest max_instances that is believed.
-const instancesMax = 100_000
-
 func regionForm(s string) bool {
-	return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`).MatchString(s)
+	return regexp.MustCompile(regionPattern).MatchString(s)
 }
-
-// resourcePattern is the form of EC2's ids with this prefix.
-func resourcePattern(prefix string) string { return `^` + prefix + `-[0-9a-f]{8}([0-9a-f]{9})?$` }
 
 func (c *checker) resource(path string, r Resource, region string) {
 	at := func(key string) string { return child(path, key) }
-	c.name(at("name"), r.Name, "gpu-small")
+	c.name(at("name"), r.Name)
 	if len(r.InstanceTypes) == 0 {
-		c.add(at("instance_types"), "is missing", "write one or several, such as [g5.xlarge, g4dn.xlarge]")
+		c.missing(at("instance_types"))
 	}
 	for i, t := range r.InstanceTypes {
 		p := item(at("instance_types"), i)
 		c.given(p, t)
-		c.matches(p, t, `^[a-z][a-z0-9-]*\.([0-9]*(nano|micro|small|medium|x?large)|metal(-[0-9]+xl)?)$`, "an instance type", "write family and size in small letters, such as g5.xlarge")
+		c.matches(p, t)
 	}
 	c.noneTwice(at("instance_types"), r.InstanceTypes)
 	c.market(path, r)
 	c.places(path, r, region)
-	if c.required(at("ami_id"), r.AMIID, "write the AMI to launch, such as ami-0123456789abcdef0") && !regexp.MustCompile(`^resolve:ssm:[A-Za-z0-9_./:-]+$`).MatchString(r.AMIID) {
-		c.matches(at("ami_id"), r.AMIID, resourcePattern("ami"), "the id of an AMI", "write ami- and 8 or 17 of 0-9 and a-f, or resolve:ssm: and the name of a parameter that holds one")
+	if c.required(at("ami_id"), r.AMIID) {
+		c.matches(at("ami_id"), r.AMIID)
 	}
-	switch {
+	switch most := c.key(at("max_instances")).Most; {
 	case r.MaxInstances < 1 && !c.d.wrote(at("max_instances")):
-		c.add(at("max_instances"), "is missing", "write how many instances of this resource there may be, at least 1")
+		c.missing(at("max_instances"))
 	case r.MaxInstances < 1:
 		c.add(at("max_instances"), fmt.Sprintf("%d is less than 1", r.MaxInstances), "write at least 1, or remove the resource")
-	case r.MaxInstances > instancesMax:
-		c.add(at("max_instances"), fmt.Sprintf("%d is more than %d", r.MaxInstances, instancesMax), "write what your quota allows")
+	case r.MaxInstances > most:
+		c.add(at("max_instances"), fmt.Sprintf("%d is more than %d", r.MaxInstances, most), "write what your quota allows")
 	}
 	c.tags(at("tags"), r.Tags)
 	devices := map[string]bool{}
@@ -54,12 +48,12 @@ func (c *checker) resource(path string, r Resource, region string) {
 		}
 		devices[v.Device] = true
 	}
-	if len(r.KeyPair) > 255 || strings.TrimSpace(r.KeyPair) != r.KeyPair {
+	if len(r.KeyPair) > c.key(at("key_pair")).Most || strings.TrimSpace(r.KeyPair) != r.KeyPair {
 		c.add(at("key_pair"), "is not the name of a key pair", "write its name as EC2 shows it")
 	}
 	for i, g := range r.SecurityGroups {
 		c.given(item(at("security_groups"), i), g)
-		c.matches(item(at("security_groups"), i), g, resourcePattern("sg"), "the id of a security group", "write sg- and 8 or 17 of 0-9 and a-f; names of groups do not work here")
+		c.matches(item(at("security_groups"), i), g)
 	}
 	c.noneTwice(at("security_groups"), r.SecurityGroups)
 	c.launchParameters(at("extra_launch_parameters"), r.ExtraLaunchParameters)
@@ -82,20 +76,20 @@ func (c *checker) noneTwice(path string, list []string) {
 }
 
 // isPrice says whether text is a decimal number above zero.
-func isPrice(text string) bool {
+func (c *checker) isPrice(path, text string) bool {
 	n, err := strconv.ParseFloat(text, 64)
-	return err == nil && n > 0 && regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(text)
+	return err == nil && n > 0 && regexp.MustCompile(c.key(path).Pattern).MatchString(text)
 }
 
 func (c *checker) market(path string, r Resource) {
-	c.oneOf(child(path, "market"), string(r.Market), string(Spot), string(OnDemand))
+	c.oneOf(child(path, "market"), string(r.Market))
 	price := child(path, "spot_max_price")
-	if own := child(path, "price_per_hour"); r.PricePerHour != "" && !isPrice(r.PricePerHour) {
+	if own := child(path, "price_per_hour"); r.PricePerHour != "" && !c.isPrice(own, r.PricePerHour) {
 		c.add(own, c.show(own, r.PricePerHour)+" is not a price", "write dollars per hour, such as 1.006, or remove it for AWS's list price")
 	}
 	if r.SpotMaxPrice != "" {
 		switch {
-		case !isPrice(r.SpotMaxPrice):
+		case !c.isPrice(price, r.SpotMaxPrice):
 			c.add(price, c.show(price, r.SpotMaxPrice)+" is not a price", "write dollars per hour, such as 0.35, or remove it for no limit but the on-demand price")
 		case r.Market != Spot:
 			c.add(price, "has no meaning for on-demand instances", "write market: spot, or remove it")
@@ -123,7 +117,7 @@ func (c *checker) places(path string, r Resource, region string) {
 	c.zones(zones, r.AvailabilityZones, region)
 	for i, s := range r.Subnets {
 		c.given(item(subnets, i), s)
-		c.matches(item(subnets, i), s, resourcePattern("subnet"), "the id of a subnet", "write subnet- and 8 or 17 of 0-9 and a-f")
+		c.matches(item(subnets, i), s)
 	}
 	c.noneTwice(subnets, r.Subnets)
 	if len(r.Subnets) == 0 {
@@ -142,7 +136,7 @@ func (c *checker) zones(path string, zones []string, region string) {
 		switch {
 		case regionForm(z):
 			c.add(p, c.show(p, z)+" is a region", "write a zone of it, such as "+z+"a, or [auto] alone")
-		case !regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}(-[a-z0-9-]+)?[a-z]$`).MatchString(z):
+		case !regexp.MustCompile(c.key(p).Pattern).MatchString(z):
 			c.add(p, c.show(p, z)+" is not an availability zone", "write its name, such as us-east-1a, or [auto] alone")
 		case regionForm(region) && !strings.HasPrefix(z, region):
 			c.add(p, c.show(p, z)+" is not in the region "+region, "write a zone of "+region+", such as "+region+"a")
@@ -156,7 +150,10 @@ const (
 	tagsMax     = 50
 	tagsOfEbb   = 4
 	tagKeyMax   = 128
-	tagValueMax = 256
+	tagValueMax = 256 // also of a queue's name, which is in a tag
+
+	queueNameLeast = 3
+	queueNameForm  = `^\S([^\r\n\t\x00]*\S)?$`
 )
 
 func (c *checker) tags(path string, tags map[string]string) {
@@ -187,15 +184,15 @@ func (c *checker) tags(path string, tags map[string]string) {
 
 func (c *checker) volume(path string, v Volume) {
 	at := func(key string) string { return child(path, key) }
-	if c.required(at("device"), v.Device, "write where the disk appears, such as /dev/sda1 for the root disk of most AMIs") {
-		c.matches(at("device"), v.Device, `^(/dev/)?(sd|xvd|hd)[a-z]{1,2}[0-9]{0,2}$`, "a device name", "write one such as /dev/sda1, /dev/xvda or /dev/sdf")
+	if c.required(at("device"), v.Device) {
+		c.matches(at("device"), v.Device)
 	}
-	c.oneOf(at("type"), v.Type, "gp3", "gp2", "io2", "io1", "st1", "sc1", "standard")
-	c.matches(at("snapshot_id"), v.SnapshotID, resourcePattern("snap"), "the id of a snapshot", "write snap- and 8 or 17 of 0-9 and a-f")
+	c.oneOf(at("type"), v.Type)
+	c.matches(at("snapshot_id"), v.SnapshotID)
 	switch {
 	case v.SizeGB == 0 && v.SnapshotID == "":
 		c.add(at("size_gb"), "is missing", "write the size in GB, or a snapshot_id to take its size")
-	case v.SizeGB < 0 || v.SizeGB > 65536:
+	case v.SizeGB < 0 || v.SizeGB > sizeMost:
 		c.add(at("size_gb"), fmt.Sprintf("%d is not a size of a disk", v.SizeGB), "write 1 to 65536 GB")
 	}
 	c.performance(path, v)
