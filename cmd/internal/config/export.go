@@ -51,6 +51,7 @@ func Export(f File, format Format, withSecrets bool) ([]byte, error) {
 // exporter builds YAML nodes, which keep the order of keys for both formats.
 type exporter struct {
 	withSecrets bool
+	raw         bool // texts are as in a file: references stay
 	err         error
 }
 
@@ -142,7 +143,12 @@ func (e *exporter) put(object *yaml.Node, key string, value *yaml.Node, path str
 	}
 }
 
-func (e *exporter) text(s, path string) *yaml.Node { return e.plainText(escapeReferences(s), path) }
+func (e *exporter) text(s, path string) *yaml.Node {
+	if e.raw {
+		return e.plainText(s, path)
+	}
+	return e.plainText(escapeReferences(s), path)
+}
 
 func (e *exporter) plainText(s, path string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}

@@ -68,7 +68,8 @@ type Key struct {
 	Examples []string `json:"examples,omitempty"`
 	// Separator splits a list that is written as one text.
 	Separator string `json:"-"`
-	// Variable is the environment variable that a secret is proposed to come from.
+	// Variable is the environment variable that a secret is proposed to come from. That
+	// of Git is not ClearML's, which would give every autoscaler a password.
 	Variable string `json:"variable,omitempty"`
 	// Fallback is ClearML's own environment variable that fills the key when neither
 	// file, environment nor flags set it.

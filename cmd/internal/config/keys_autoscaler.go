@@ -86,7 +86,7 @@ func serverKeys() []Key {
 		},
 		{
 			Path: "autoscalers[].git.password", Fallback: "CLEARML_AUTOSCALER_GIT_PASSWORD", Kind: KindSecret, Title: "Git password or token",
-			Text: "Password or access token of the Git user.", ClearML: "Git Password (`git_pass`)", Variable: "CLEARML_AUTOSCALER_GIT_PASSWORD",
+			Text: "Password or access token of the Git user.", ClearML: "Git Password (`git_pass`)", Variable: "GIT_PASSWORD",
 		},
 	}
 }

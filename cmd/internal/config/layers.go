@@ -26,6 +26,7 @@ type tree struct {
 	origins map[string]string // path → environment variable or flag
 	hidden  map[string]bool   // paths whose text must not be printed
 	broken  map[string]bool   // paths with a problem already
+	opaque  map[string]bool   // paths whose value is not known
 }
 
 // stack merges layers, the later one winning.

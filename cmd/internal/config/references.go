@@ -44,6 +44,8 @@ type expander struct {
 	broken map[string]bool
 	// leaveOut makes every reference a problem, without looking it up.
 	leaveOut bool
+	// keep leaves every reference as it is, without looking it up.
+	keep bool
 }
 
 // expandReferences replaces ${ENV:NAME} and ${FILE:/path} in every string of d. A
@@ -107,6 +109,9 @@ func (x *expander) resolve(kind, argument, path string) string {
 	if !wellFormed(kind, argument) {
 		x.fail(path, "a reference is not complete", `write "${ENV:NAME}" or "${FILE:/path}" (and $${ for the text itself)`)
 		return ""
+	}
+	if x.keep {
+		return reference
 	}
 	if x.leaveOut {
 		x.fail(path, "refers to "+reference+", which an import does not look up; it is unset", "write it again")

@@ -111,6 +111,7 @@ func (c *checker) aws(path string, s AWS) {
 	c.address(at("endpoint_url"), s.EndpointURL, "http", "https")
 	hasKey := s.AccessKeyID != "" || s.SecretAccessKey != "" || s.SessionToken != ""
 	switch {
+	case c.d.t.opaque[at("use_iam_role")]:
 	case s.UseIAMRole && hasKey:
 		c.add(at("use_iam_role"), "is true, and there is a key as well", "remove the key, or write use_iam_role: false")
 	case s.UseIAMRole:

@@ -83,6 +83,9 @@ func (c *checker) isPrice(path, text string) bool {
 
 func (c *checker) market(path string, r Resource) {
 	c.oneOf(child(path, "market"), string(r.Market))
+	if opaque := c.d.t.opaque; opaque[child(path, "market")] || opaque[child(path, "spot")] {
+		return
+	}
 	price := child(path, "spot_max_price")
 	if own := child(path, "price_per_hour"); r.PricePerHour != "" && !c.isPrice(own, r.PricePerHour) {
 		c.add(own, c.show(own, r.PricePerHour)+" is not a price", "write dollars per hour, such as 1.006, or remove it for AWS's list price")
@@ -104,7 +107,8 @@ func (c *checker) market(path string, r Resource) {
 func (c *checker) places(path string, r Resource, region string) {
 	zones, subnets := child(path, "availability_zones"), child(path, "subnets")
 	auto := slices.Contains(r.AvailabilityZones, ZoneAuto)
-	switch {
+	switch opaque := c.d.t.opaque; {
+	case opaque[zones] || opaque[subnets]:
 	case len(r.AvailabilityZones) == 0 && len(r.Subnets) == 0:
 		c.add(zones, "is missing, and so is subnets", "write zones or subnets; write availability_zones: [auto] when AWS may choose")
 	case auto && len(r.AvailabilityZones) > 1:
