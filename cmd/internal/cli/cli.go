@@ -114,7 +114,7 @@ func (i *invocation) root() *cobra.Command {
 	if i.Commands.Doctor != nil {
 		root.AddCommand(i.doctorCommand())
 	}
-	root.AddCommand(i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
+	root.AddCommand(i.initCommand(), i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
 	root.AddCommand(i.controlCommands()...)
 	return root
 }

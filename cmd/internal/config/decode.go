@@ -11,7 +11,7 @@ import (
 // decoder turns a tree into values and collects what does not fit.
 type decoder struct {
 	t        *tree
-	keys     keyTable
+	keys     KeyTable
 	problems []Problem
 	// said maps the path of a value to the path under which it was written, where
 	// the two differ: an alternative spelling.
@@ -24,7 +24,7 @@ type decoder struct {
 }
 
 func newDecoder(t *tree) *decoder {
-	return &decoder{t: t, keys: newKeyTable(), said: map[string]string{}, written: map[string]bool{}}
+	return &decoder{t: t, keys: NewKeyTable(), said: map[string]string{}, written: map[string]bool{}}
 }
 
 func (d *decoder) fail(path, message, fix string) {
@@ -58,7 +58,7 @@ func (d *decoder) object(path string, v any) *object {
 // get fetches a key and marks it known. The table must have it, with one of kinds:
 // a decoder and a table that disagree are a mistake of this program.
 func (o *object) get(key string, kinds ...Kind) (value any, path string, ok bool) {
-	if k, listed := o.d.keys.at(child(o.path, key)); !o.free && (!listed || !slices.Contains(kinds, k.Kind)) {
+	if k, listed := o.d.keys.At(child(o.path, key)); !o.free && (!listed || !slices.Contains(kinds, k.Kind)) {
 		panic(fmt.Sprintf("the table of keys has %s as %q, the decoder reads %q", child(o.path, key), k.Kind, kinds))
 	}
 	if !slices.Contains(o.known, key) {

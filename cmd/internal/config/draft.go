@@ -98,13 +98,13 @@ func DraftOf(f File) (Draft, error) {
 			delete(a, "queues")
 		}
 	}
-	withoutDefaults(newKeyTable(), "", doc.root)
+	withoutDefaults(NewKeyTable(), "", doc.root)
 	return Draft(canonical(doc, "", doc.root)), nil
 }
 
 // withoutDefaults takes away what an absent key means too, and objects that are
 // empty then.
-func withoutDefaults(keys keyTable, path string, object map[string]any) {
+func withoutDefaults(keys KeyTable, path string, object map[string]any) {
 	for key, v := range object {
 		p := child(path, key)
 		switch k := keys[p]; k.Kind {

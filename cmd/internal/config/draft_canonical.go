@@ -11,12 +11,12 @@ import (
 // one text in place of a list is a list, spot: true is market: spot, the flat disk is
 // one of volumes, queues are a list, and tags an object.
 func canonical(doc *document, path string, object map[string]any) map[string]any {
-	return (&canonicalizer{doc: doc, keys: newKeyTable()}).object(path, object)
+	return (&canonicalizer{doc: doc, keys: NewKeyTable()}).object(path, object)
 }
 
 type canonicalizer struct {
 	doc  *document
-	keys keyTable
+	keys KeyTable
 }
 
 func (c *canonicalizer) object(path string, object map[string]any) map[string]any {
@@ -256,4 +256,17 @@ func (k Key) Value(text string) any {
 }
 
 // KeyAt is what the table has about the path of a file, be it an element of a list.
-func KeyAt(path string) (Key, bool) { return newKeyTable().at(path) }
+func KeyAt(path string) (Key, bool) { return NewKeyTable().At(path) }
+
+// NearestKey is the key of the table that a misspelled path means, "" when none is
+// close.
+func NearestKey(path string) string {
+	generic := GenericPath(path)
+	var known []string
+	for _, k := range Keys() {
+		if k.Instead == "" {
+			known = append(known, k.Path)
+		}
+	}
+	return nearest(generic, known)
+}

@@ -87,19 +87,20 @@ func (k Key) Last() string { return k.Path[strings.LastIndexByte(k.Path, '.')+1:
 // Keys are all keys in the order of the reference, objects before what is in them.
 func Keys() []Key { return slices.Concat(processKeys(), autoscalerKeys(), resourceKeyTable()) }
 
-// keyTable finds keys by their path.
-type keyTable map[string]Key
+// KeyTable finds keys by their path. [KeyAt] is enough for one look.
+type KeyTable map[string]Key
 
-func newKeyTable() keyTable {
-	table := keyTable{}
+// NewKeyTable is the table of all keys.
+func NewKeyTable() KeyTable {
+	table := KeyTable{}
 	for _, k := range Keys() {
 		table[k.Path] = k
 	}
 	return table
 }
 
-// at is the key that a path in a file is about, be it an element of its list.
-func (t keyTable) at(path string) (k Key, ok bool) {
+// At is the key that a path in a file is about, be it an element of its list.
+func (t KeyTable) At(path string) (k Key, ok bool) {
 	generic := GenericPath(path)
 	if k, ok = t[generic]; ok {
 		return k, true
@@ -126,7 +127,7 @@ func GenericPath(path string) string {
 
 // defaults are the defaults of the keys directly or deeper inside the object at
 // generic path inside, but not inside lists there: a layer as a file would write it.
-func (t keyTable) defaults(inside string) map[string]any {
+func (t KeyTable) defaults(inside string) map[string]any {
 	layer := map[string]any{}
 	for path, k := range t {
 		rest := path

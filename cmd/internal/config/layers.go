@@ -96,7 +96,7 @@ func listElements(v any) any {
 
 // defaultsFor is the first layer for the autoscalers and resources that top has.
 func defaultsFor(top map[string]any) map[string]any {
-	keys := newKeyTable()
+	keys := NewKeyTable()
 	layer := keys.defaults("")
 	autoscalers := elements(top["autoscalers"])
 	list := make([]any, 0, len(autoscalers))

@@ -21,7 +21,7 @@ const (
 // keys, explain them and mark what is wrong. It knows the form of each value, and
 // not whether values agree with each other, which only Load does.
 func Schema() ([]byte, error) {
-	root := schemaOf(newKeyTable(), Key{Kind: KindObject, Required: true})
+	root := schemaOf(NewKeyTable(), Key{Kind: KindObject, Required: true})
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "Configuration of ebb"
 	root["description"] = "What one process of ebb is told. docs/configuration.md explains it; `ebb config check` checks more than a schema can."
@@ -41,7 +41,7 @@ func Schema() ([]byte, error) {
 type schema = map[string]any
 
 // schemaOf is the schema of one key's value.
-func schemaOf(keys keyTable, k Key) schema {
+func schemaOf(keys KeyTable, k Key) schema {
 	s := schema{}
 	switch k.Kind {
 	case KindObject:
@@ -120,7 +120,7 @@ func (k Key) typed(text string) any {
 }
 
 // objectSchema has the keys directly inside the object at path.
-func objectSchema(keys keyTable, path string) schema {
+func objectSchema(keys KeyTable, path string) schema {
 	properties, required := schema{}, []any{}
 	for _, k := range Keys() {
 		parent := ""
@@ -146,7 +146,7 @@ func objectSchema(keys keyTable, path string) schema {
 }
 
 // hasShort reports whether another key may stand for k.
-func hasShort(keys keyTable, k Key) bool {
+func hasShort(keys KeyTable, k Key) bool {
 	for path, other := range keys {
 		if other.Instead == k.Last() && enclosing(path) == enclosing(k.Path) {
 			return true

@@ -44,7 +44,7 @@ func (c *checker) show(path, value string) string { return c.d.t.show(c.d.saidAt
 
 // key is what the table has about path, which must be there.
 func (c *checker) key(path string) Key {
-	k, ok := c.d.keys.at(path)
+	k, ok := c.d.keys.At(path)
 	if !ok {
 		panic("the table of keys lacks " + path)
 	}

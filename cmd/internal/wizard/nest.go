@@ -13,26 +13,26 @@ import (
 // flatten lists the leaves of a draft by their paths.
 func flatten(d config.Draft) Answers {
 	a := Answers{}
-	flattenObject(a, "", d)
+	flattenObject(config.NewKeyTable(), a, "", d)
 	return a
 }
 
-func flattenObject(a Answers, path string, object map[string]any) {
+func flattenObject(keys config.KeyTable, a Answers, path string, object map[string]any) {
 	for key, v := range object {
 		p := key
 		if path != "" {
 			p = path + "." + key
 		}
-		k, _ := config.KeyAt(p)
+		k, _ := keys.At(p)
 		inner, isObject := v.(map[string]any)
 		list, isList := v.([]any)
 		switch {
 		case k.Kind == config.KindObject && isObject:
-			flattenObject(a, p, inner)
+			flattenObject(keys, a, p, inner)
 		case k.Kind == config.KindObjects && isList:
 			for i, e := range list {
 				if element, ok := e.(map[string]any); ok {
-					flattenObject(a, fmt.Sprintf("%s[%d]", p, i), element)
+					flattenObject(keys, a, fmt.Sprintf("%s[%d]", p, i), element)
 				}
 			}
 		default:
@@ -44,13 +44,14 @@ func flattenObject(a Answers, path string, object map[string]any) {
 // nest builds the tree that answers describe.
 func nest(a Answers) (config.Draft, []config.Problem) {
 	root := map[string]any{}
+	keys := config.NewKeyTable()
 	var problems []config.Problem
 	for _, path := range slices.Sorted(maps.Keys(a)) {
 		v := a[path]
 		if text, isText := v.(string); isText && text == "" || v == nil {
 			continue
 		}
-		if err := put(root, path, typed(path, v)); err != "" {
+		if err := put(root, path, typed(keys, path, v)); err != "" {
 			problems = append(problems, config.Problem{Path: path, Message: err, Fix: "answer the fields of the wizard's steps"})
 		}
 	}
@@ -63,8 +64,8 @@ func nest(a Answers) (config.Draft, []config.Problem) {
 }
 
 // typed is v with the type of its key.
-func typed(path string, v any) any {
-	k, ok := config.KeyAt(path)
+func typed(keys config.KeyTable, path string, v any) any {
+	k, ok := keys.At(path)
 	switch v := v.(type) {
 	case string:
 		if ok {

@@ -74,7 +74,7 @@ func Steps() []Step { return StepsOf(0) }
 
 // StepsOf are the questions about an autoscaler of a file, counted from 0.
 func StepsOf(autoscaler int) []Step {
-	b := builder{at: fmt.Sprintf("autoscalers[%d]", autoscaler)}
+	b := builder{keys: config.NewKeyTable(), at: fmt.Sprintf("autoscalers[%d]", autoscaler)}
 	return []Step{
 		b.server(), b.cloud(), b.git(), b.workers(), b.resource(), b.profile(), b.rest(),
 	}
@@ -96,12 +96,15 @@ func (s Step) At(element int) Step {
 }
 
 // builder makes fields out of the table of keys.
-type builder struct{ at string }
+type builder struct {
+	keys config.KeyTable
+	at   string
+}
 
 // field is the question for one key; change adapts it.
 func (b builder) field(key string, change ...func(*Field)) Field {
 	id := b.at + "." + key
-	k, ok := config.KeyAt(id)
+	k, ok := b.keys.At(id)
 	if !ok {
 		panic("the table of keys lacks " + id)
 	}
@@ -229,7 +232,7 @@ func (b builder) workers() Step {
 }
 
 func (b builder) resource() Step {
-	r := builder{at: b.at + ".resources[]"}
+	r := builder{keys: b.keys, at: b.at + ".resources[]"}
 	spot := r.when("market", "spot")
 	disk := r.unless("volumes[0].device", "")
 	return Step{
@@ -273,7 +276,7 @@ func (b builder) rest() Step {
 	return Step{
 		ID: "autoscaler", Title: "The autoscaler",
 		Fields: []Field{
-			b.field("name", suggest("prod")),
+			b.field("name", byDefault("prod")),
 			b.field("init_script"),
 			b.field("clearml_conf"),
 			b.field("on_shutdown", labels("leave instances running", "terminate idle ones", "terminate all, also those running a task")),

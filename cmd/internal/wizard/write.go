@@ -55,13 +55,13 @@ func FromFile(f config.File) (Answers, error) {
 // [config.Errors] when a path cannot be one.
 func Write(a Answers, o Options) (Written, error) {
 	a = maps.Clone(a)
-	written := Written{}
+	written, keys := Written{}, config.NewKeyTable()
 	moved := map[string]bool{}
 	if !o.InlineSecrets {
 		moved = moveSecrets(a)
 	}
 	for _, path := range slices.Sorted(maps.Keys(a)) {
-		k, _ := config.KeyAt(path)
+		k, _ := keys.At(path)
 		text, isText := a[path].(string)
 		if !isText || text == "" {
 			continue
@@ -89,7 +89,7 @@ func Write(a Answers, o Options) (Written, error) {
 
 // moveSecrets puts a reference in the place of each secret, and returns the paths.
 func moveSecrets(a Answers) map[string]bool {
-	moved, taken := map[string]bool{}, map[string]bool{}
+	moved, taken, keys := map[string]bool{}, map[string]bool{}, config.NewKeyTable()
 	for _, v := range a {
 		if text, ok := v.(string); ok {
 			for _, r := range config.References(text) {
@@ -98,7 +98,7 @@ func moveSecrets(a Answers) map[string]bool {
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(a)) {
-		k, _ := config.KeyAt(path)
+		k, _ := keys.At(path)
 		text := a.Text(path)
 		if k.Kind != config.KindSecret || text == "" || config.IsReference(text) {
 			continue
