@@ -158,15 +158,23 @@ func (s *session) step(ctx context.Context, step wizard.Step) error {
 	}
 }
 
-// described are problems, a line each, with what the user calls the keys.
+// described are problems, a line each, with what the user calls the keys. What is
+// only missing shares a line: the fields say the rest, and screens are small.
 func described(problems []config.Problem) string {
-	lines := make([]string, 0, len(problems))
+	var lines, missing []string
 	for _, p := range problems {
 		name := p.Path
 		if k, known := config.KeyAt(p.Path); known {
 			name = k.Title
 		}
-		lines = append(lines, name+": "+sentence(p))
+		if strings.HasPrefix(p.Message, "is missing") && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+			continue
+		}
+		lines = append(lines, "Not right yet: "+name+": "+sentence(p))
+	}
+	if len(missing) > 0 {
+		lines = append([]string{"Still missing: " + strings.Join(missing, ", ") + "."}, lines...)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -16,7 +16,7 @@ import (
 // Limits of what a form shows well: fields on one screen, lines in a text box, and
 // rows of a menu.
 const (
-	fieldsMost = 5
+	fieldsMost = 4
 	linesMost  = 90
 	boxRows    = 6
 )
@@ -44,8 +44,10 @@ func (f *forms) page(ctx context.Context, p page) error {
 			kept = append(kept, keep)
 		}
 		group := huh.NewGroup(fields...).Title(p.title).WithHideFunc(p.questions[start].hidden)
-		if text := strings.Join(present(p.wrong, p.help), "\n\n"); text != "" {
-			group.Description(text)
+		if p.wrong != "" {
+			group.Description(p.wrong) // in place of the help: screens are small
+		} else if p.help != "" {
+			group.Description(p.help)
 		}
 		groups = append(groups, group)
 		start = end
@@ -55,16 +57,6 @@ func (f *forms) page(ctx context.Context, p page) error {
 		keep()
 	}
 	return err
-}
-
-func present(texts ...string) []string {
-	var out []string
-	for _, text := range texts {
-		if text != "" {
-			out = append(out, text)
-		}
-	}
-	return out
 }
 
 func (f *forms) run(ctx context.Context, form *huh.Form) error {

@@ -33,8 +33,10 @@ func (l *lines) print(format string, args ...any) { fmt.Fprintf(l.out, format, a
 
 func (l *lines) page(ctx context.Context, p page) error {
 	l.print("\n== %s ==\n", p.title)
-	for _, text := range present(p.wrong, p.help) {
-		l.print("%s\n", text)
+	for _, text := range []string{p.wrong, p.help} {
+		if text != "" {
+			l.print("%s\n", text)
+		}
 	}
 	for _, q := range p.questions {
 		if q.hidden() {
@@ -201,6 +203,7 @@ func (l *lines) read(ctx context.Context, masked bool) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
+		l.print("\n")
 		return "", ErrAborted
 	case r := <-done:
 		if errors.Is(r.err, io.EOF) {

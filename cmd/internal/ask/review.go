@@ -25,7 +25,7 @@ func (s *session) review(ctx context.Context) error {
 		text := "Everything is there. Choose a line to change it."
 		if len(problems) > 0 {
 			entries[0].text = fmt.Sprintf("Write %s as it is; ebb will refuse it until the rest is right", s.o.Name)
-			text = "Not right yet:\n" + described(problems)
+			text = described(problems)
 		}
 		for _, step := range s.steps() {
 			entries = append(entries, entry{s.name(step) + ": " + s.summary(step), func(ctx context.Context) error { return s.step(ctx, step) }})
@@ -70,15 +70,16 @@ func (s *session) resourceEntries() []entry {
 	return entries
 }
 
-// summaryMost is how long a line of the summary may be, in characters.
-const summaryMost = 60
+// summaryMost is how long a line of the summary may be, in characters, so that it
+// is one line of a terminal.
+const summaryMost = 72
 
 // summary is what was answered in a step, on one line, without secrets.
 func (s *session) summary(step wizard.Step) string {
 	var parts []string
-	for _, f := range step.Fields {
+	for i, f := range step.Fields {
 		text := s.answers.Text(f.ID)
-		if text == "" || f.Kind == wizard.Bool && text != "true" || !wizard.Asked(f, step.Fields, s.answers) {
+		if text == "" || f.Kind == wizard.Bool && text != "true" || isResource(step) && i == 0 || !wizard.Asked(f, step.Fields, s.answers) {
 			continue
 		}
 		k, _ := config.KeyAt(f.ID)
@@ -93,11 +94,11 @@ func (s *session) summary(step wizard.Step) string {
 		parts = append(parts, text)
 	}
 	line := []rune(strings.Join(parts, ", "))
-	switch {
+	switch most := max(8, summaryMost-len([]rune(s.name(step)))); {
 	case len(line) == 0:
 		return "–"
-	case len(line) > summaryMost:
-		return string(line[:summaryMost]) + "…"
+	case len(line) > most:
+		return string(line[:most]) + "…"
 	}
 	return string(line)
 }

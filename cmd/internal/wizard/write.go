@@ -149,5 +149,12 @@ func Import(name string, data []byte) (Answers, []config.Note, error) {
 	for _, path := range draft.AlignQueues() {
 		notes = append(notes, config.Note{Path: path, Message: "changed to name the queues and resources that the resources' own queues name"})
 	}
-	return flatten(draft), notes, nil
+	a := flatten(draft)
+	// What is wrong or missing is for Check, which says it as long as it is so.
+	said := map[string]bool{}
+	for _, p := range Check(a) {
+		said[p.Path+": "+p.Message+"; "+p.Fix] = true
+	}
+	notes = slices.DeleteFunc(notes, func(n config.Note) bool { return said[n.Path+": "+n.Message] })
+	return a, notes, nil
 }
