@@ -159,6 +159,9 @@ func (e *exporter) plainText(s, path string) *yaml.Node {
 	if strings.Contains(s, "\n") {
 		n.Style = yaml.LiteralStyle
 	}
+	if e.raw && (strings.HasSuffix(s, "\n\n") || s == "\n") {
+		n.Style = yaml.DoubleQuotedStyle // empty lines that follow would become part of it
+	}
 	// What the library does not read back as it was written goes in quotes.
 	back := ""
 	if out, err := yaml.Marshal(n); err != nil || yaml.Unmarshal(out, &back) != nil || back != s || strings.ContainsAny(s, "\r\u0085\u2028\u2029\ufeff") {

@@ -174,6 +174,8 @@ func (c *checker) tags(path string, tags map[string]string) {
 		switch {
 		case key == "":
 			c.add(path, "has a tag without a key", "write key: value")
+		case strings.ContainsRune(key, 0): // from elsewhere than a file, which is refused before
+			c.add(path, "has a key with a NUL character", "remove it")
 		case strings.HasPrefix(lower, "aws:"):
 			c.add(p, "begins with aws:, which AWS keeps for itself", "write another key")
 		case strings.HasPrefix(lower, "ebb:"):

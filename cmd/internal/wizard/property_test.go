@@ -51,7 +51,7 @@ func anyAnswers(t *rapid.T) wizard.Answers {
 	}
 	a["autoscalers[0].clearml.secret_key"] = text()
 	a["autoscalers[0].on_shutdown"] = rapid.SampledFrom([]string{"keep", "idle", "all"}).Draw(t, "shutdown")
-	maybe("max_idle_time", func() any { return rapid.SampledFrom([]string{"90s", "15m", "1h30m"}).Draw(t, "idle") })
+	maybe("max_idle_time", func() any { return rapid.SampledFrom([]string{"1m30s", "15m", "1h30m"}).Draw(t, "idle") })
 	maybe("init_script", text)
 	maybe("base_docker_image", text)
 	maybe("requeue_lost_tasks", func() any { return rapid.Bool().Draw(t, "requeue") })
