@@ -68,7 +68,7 @@ func TestInitRefuses(t *testing.T) {
 	for name, args := range map[string][]string{
 		"init_missing":       {"--yes", "--set", "aws.region=us-east-1"},
 		"init_no_terminal":   {},
-		"init_set":           {"--set", "name", "--set", "regon=x", "--set", "resources.name=x", "--set", "resources[0].queue=x", "--set", "aws=x", "--set", "resources[].name=x", "--yes"},
+		"init_set":           {"--set", "name", "--set", "regon=x", "--set", "resources.name=x", "--set", "resources[0].queue=x", "--set", "aws=x", "--set", "resources[].name=x", "--set", "clearml.secret_key=hunter2", "--yes"},
 		"init_ended":         {"--accessible"},
 		"init_from_missing":  {"--from", "testdata/none.yaml"},
 		"init_from_two":      {"--from", "testdata/two.yaml", "--yes"},

@@ -19,6 +19,12 @@
 //	decode*.go     tree → File: types, unknown keys, other spellings
 //	validate*.go   File → problems: form of values, agreement of the parts
 //
+// keys*.go is the one table of all keys: their kinds, defaults, words, forms, limits
+// and what they mean. The steps above take them from there, and so do the JSON
+// Schema and the tables of docs/configuration.md, which the tests of this package
+// compare and, with -update, write. draft*.go is a file that is being written: what
+// package wizard works on, with references left as they are.
+//
 // [Import] turns the configurations of ClearML's own autoscalers into the same
 // tree and takes the last two steps; what has no equivalent becomes a [Note].
 // [Export] writes a File so that Import gives the same File back.

@@ -144,7 +144,7 @@ func machineKeys() []Key {
 	const at = "autoscalers[].resources[]."
 	return []Key{
 		{
-			Path: at + "key_pair", Kind: KindText, Title: "Key pair", Pattern: `^\S(.*\S)?$`, Most: 255,
+			Path: at + "key_pair", Kind: KindText, Title: "Key pair", Pattern: `^\S([^\r\n]*\S)?$`, Most: 255, What: "the name of a key pair", Fix: "write its name as EC2 shows it",
 			Text: "Name of the EC2 key pair for SSH to the instances.", ClearML: "Instance Key Pair (`key_name`)",
 		},
 		{

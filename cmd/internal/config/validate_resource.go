@@ -48,9 +48,10 @@ func (c *checker) resource(path string, r Resource, region string) {
 		}
 		devices[v.Device] = true
 	}
-	if len(r.KeyPair) > c.key(at("key_pair")).Most || strings.TrimSpace(r.KeyPair) != r.KeyPair {
-		c.add(at("key_pair"), "is not the name of a key pair", "write its name as EC2 shows it")
+	if k := c.key(at("key_pair")); len([]rune(r.KeyPair)) > k.Most {
+		c.add(at("key_pair"), "is not "+k.What, k.Fix)
 	}
+	c.matches(at("key_pair"), r.KeyPair)
 	for i, g := range r.SecurityGroups {
 		c.given(item(at("security_groups"), i), g)
 		c.matches(item(at("security_groups"), i), g)

@@ -1,12 +1,17 @@
 package wizard_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
 	"github.com/ebbscale/ebb/cmd/internal/config"
@@ -46,9 +51,7 @@ func anyAnswers(t *rapid.T) wizard.Answers {
 		}
 	}
 	text := func() any { return anyText().Draw(t, "text") }
-	for path, v := range small() {
-		a[path] = v
-	}
+	maps.Copy(a, small())
 	a["autoscalers[0].clearml.secret_key"] = text()
 	a["autoscalers[0].on_shutdown"] = rapid.SampledFrom([]string{"keep", "idle", "all"}).Draw(t, "shutdown")
 	maybe("max_idle_time", func() any { return rapid.SampledFrom([]string{"1m30s", "15m", "1h30m"}).Draw(t, "idle") })
@@ -85,11 +88,47 @@ func anyAnswers(t *rapid.T) wizard.Answers {
 	return a
 }
 
+// compiled is the JSON Schema of the file.
+func compiled(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := config.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("ebb.schema.json", document); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile("ebb.schema.json")
+}
+
+// fits reads YAML as an editor does.
+func fits(s *jsonschema.Schema, text []byte) error {
+	var v any
+	if err := yaml.Unmarshal(text, &v); err != nil {
+		return err
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	return s.Validate(document)
+}
+
 // TestWriteGivesWhatWasAnswered holds that a file written from answers that are right
 // loads, and loads as these answers.
 func TestWriteGivesWhatWasAnswered(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
+	schema := compiled(t)
 	right := 0
 	rapid.Check(t, func(t *rapid.T) {
 		a := anyAnswers(t)
@@ -100,6 +139,9 @@ func TestWriteGivesWhatWasAnswered(t *testing.T) {
 		w, err := wizard.Write(a, wizard.Options{InlineSecrets: true})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if err := fits(schema, w.YAML); err != nil {
+			t.Fatalf("an editor would find fault: %v\n%s", err, w.YAML)
 		}
 		path := filepath.Join(directory, "ebb.yaml")
 		if err := os.WriteFile(path, w.YAML, 0o600); err != nil {
