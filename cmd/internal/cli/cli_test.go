@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/golden")
 
-// TestMain passes over what a form's cursor leaves: a command of bubbletea outlives its
+// TestMain passes over what a form's cursor leaves. A command of bubbletea outlives its
 // program until it returns, half a second later.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/charmbracelet/bubbletea.(*Program).handleCommands.func1.1"))
