@@ -1,10 +1,13 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // processKeys are the keys of the process itself.
 func processKeys() []Key {
-	return []Key{
+	return slices.Concat([]Key{
 		{
 			Path: "state_dir", Kind: KindText, Type: "path", Title: "State directory", Default: "/var/lib/ebb",
 			Text: "Durable state, also of the embedded NATS server.", Missing: "write a directory, such as /var/lib/ebb",
@@ -56,6 +59,18 @@ func processKeys() []Key {
 			Shortest: 5 * time.Second, Longest: 5 * time.Minute,
 			Text: "How long the right to act for an autoscaler lasts unless it is renewed, `5s` to `5m`.", See: "See [two processes](#two-processes).",
 		},
+	}, httpKeys(), []Key{
+		{
+			Path: "autoscalers", Kind: KindObjects, Title: "Autoscalers", Required: true,
+			Missing: "write at least one autoscaler, beginning with - name: …",
+			Text:    "The autoscalers of this process. Two must not share a name, nor a workers prefix on the same ClearML server.",
+		},
+	})
+}
+
+// httpKeys are the keys of the dashboard's server.
+func httpKeys() []Key {
+	return []Key{
 		{Path: "http", Kind: KindObject, Title: "Dashboard", Text: "Where the dashboard, the metrics and the health checks are served."},
 		{
 			Path: "http.listen", Kind: KindText, Type: "host:port", Title: "Address", Default: httpDefault,
@@ -77,11 +92,6 @@ func processKeys() []Key {
 		{
 			Path: "http.behind_tls_proxy", Kind: KindFlag, Title: "Behind a TLS proxy", Default: "false",
 			Text: "A proxy in front speaks TLS, and nobody reaches `http.listen` but through it.",
-		},
-		{
-			Path: "autoscalers", Kind: KindObjects, Title: "Autoscalers", Required: true,
-			Missing: "write at least one autoscaler, beginning with - name: …",
-			Text:    "The autoscalers of this process. Two must not share a name, nor a workers prefix on the same ClearML server.",
 		},
 	}
 }
