@@ -113,6 +113,9 @@ func run(options *natsserver.Options, log zerolog.Logger) (*natsserver.Server, e
 // when the server listens nowhere.
 func (s *Server) URL() string { return s.url }
 
+// Running says whether the server is up; false once it has ended, whoever ended it.
+func (s *Server) Running() bool { return s.nats.Running() }
+
 // Close stops the server, waits until its store is on disk, and gives the state
 // directory free. Connections of this process should be closed before. Closing
 // twice is fine.

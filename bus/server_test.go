@@ -100,6 +100,24 @@ func TestStartAfterRefusal(t *testing.T) {
 	}
 }
 
+// TestRunning is true until the server is closed.
+func TestRunning(t *testing.T) {
+	t.Parallel()
+	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: t.TempDir(), Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !server.Running() {
+		t.Error("not running after its start")
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	if server.Running() {
+		t.Error("running after its end")
+	}
+}
+
 func TestServerLogs(t *testing.T) {
 	t.Parallel()
 	var lines bytes.Buffer

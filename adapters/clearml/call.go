@@ -26,6 +26,9 @@ const (
 	// patience is the longest Retry-After that is waited for; whoever asked will
 	// ask again anyway.
 	patience = 30 * time.Second
+
+	// calledOK is the result of a call that did not fail.
+	calledOK = "ok"
 )
 
 // reply is a good answer.
@@ -118,6 +121,7 @@ func (c *Client) wait(ctx context.Context, pause time.Duration) bool {
 // post sends one request and reads its answer.
 func post[T checked](ctx context.Context, c *Client, action, authorization string, body []byte) (reply[T], *trouble) {
 	got := reply[T]{sent: c.clock.Now()}
+	ended := c.called(action)
 	status, header, payload, t := c.exchange(ctx, action, authorization, body)
 	if t == nil && status != http.StatusOK {
 		t = refused(status, payload, header)
@@ -127,9 +131,11 @@ func post[T checked](ctx context.Context, c *Client, action, authorization strin
 		got.data, t = decode[T](payload, header)
 	}
 	if t != nil {
+		ended(string(t.failure.Class))
 		t.failure.Message = clean(t.failure.Message, c.session.secrets(authorization))
 		return reply[T]{}, t
 	}
+	ended(calledOK)
 	return got, nil
 }
 

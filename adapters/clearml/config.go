@@ -58,6 +58,11 @@ type Config struct {
 	// Rand draws the jitter. The client guards it; nobody else may use it.
 	Rand *rand.Rand
 	Log  zerolog.Logger
+	// Called is told as a request goes out, by its action such as tasks.get_all,
+	// and what it returns as the answer has been read: "ok", or the class of the
+	// failure. A request that is sent again is told again. Neither may block; nil
+	// tells nobody.
+	Called func(action string) (ended func(result string))
 	// RequestTimeout bounds one request with its answer; 0 is
 	// [DefaultRequestTimeout]. It is real time: the network knows no other.
 	RequestTimeout time.Duration
@@ -80,6 +85,7 @@ type Client struct {
 	attempts int
 	maxBody  int64
 	session  *session
+	called   func(action string) (ended func(result string))
 
 	diceMu sync.Mutex
 	dice   *rand.Rand
@@ -104,6 +110,10 @@ func New(cfg Config) (*Client, error) {
 	case cfg.RequestTimeout < 0 || cfg.MaxAttempts < 0 || cfg.MaxBody < 0:
 		return nil, errors.New("make clearml client: RequestTimeout, MaxAttempts and MaxBody must not be negative")
 	}
+	called := cfg.Called
+	if called == nil {
+		called = func(string) func(string) { return func(string) {} }
+	}
 	carrier, err := httpClient(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make clearml client: %w", err)
@@ -117,6 +127,7 @@ func New(cfg Config) (*Client, error) {
 		attempts: orDefault(cfg.MaxAttempts, DefaultMaxAttempts),
 		maxBody:  orDefault(cfg.MaxBody, DefaultMaxBody),
 		session:  newSession(keys),
+		called:   called,
 		dice:     cfg.Rand,
 	}, nil
 }

@@ -45,6 +45,10 @@ type ClientConfig struct {
 	EndpointURL string
 	// HTTPClient replaces the SDK's HTTP client; nil for one with time-outs.
 	HTTPClient aws.HTTPClient
+	// Called is told as a call begins, by the name of its action, and what it
+	// returns as the call ends: "ok", or the class of its failure. Neither may
+	// block; nil tells nobody.
+	Called func(action string) (ended func(result string))
 }
 
 // NewClient makes an EC2 client that sends every call once: the SDK's retries
@@ -57,6 +61,9 @@ func NewClient(ctx context.Context, config ClientConfig) (*awsec2.Client, error)
 		return nil, fmt.Errorf("make EC2 client: %w", err)
 	}
 	return awsec2.NewFromConfig(sdk, func(options *awsec2.Options) {
+		if config.Called != nil {
+			options.APIOptions = append(options.APIOptions, tellCalls(config.Called))
+		}
 		if config.EndpointURL != "" {
 			options.BaseEndpoint = aws.String(config.EndpointURL)
 		}

@@ -1,0 +1,180 @@
+package health
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+const (
+	// pendingFew events may wait whatever happens: a second of a busy start.
+	pendingFew = 1000
+	// growthSpan is over how long the outbox has to have grown.
+	growthSpan = time.Minute
+)
+
+// Facts are what is known of a process at one moment.
+type Facts struct {
+	At  time.Time
+	Bus Bus
+	// Autoscalers are those that the process is configured for.
+	Autoscalers []Autoscaler
+}
+
+// Bus is how the event bus is.
+type Bus struct {
+	// Embedded says that the event server is part of the process, Running that it
+	// runs.
+	Embedded, Running bool
+	// Connected says that the process is connected to the event server.
+	Connected bool
+}
+
+// Autoscaler is one autoscaler of the process.
+type Autoscaler struct {
+	Name messages.AutoscalerName
+	// Answered says that it answered within the time. It stands by when Status is
+	// nil.
+	Answered bool
+	Status   *messages.Status
+	// ClearMLWithin and EC2Within are how old the last good answer may be.
+	ClearMLWithin, EC2Within time.Duration
+	// PendingBefore is how many events waited about a minute ago; negative when
+	// nobody looked then.
+	PendingBefore int
+}
+
+// Check is one thing that was looked at.
+type Check struct {
+	// Name is the thing, Autoscaler whose it is; empty for the process'.
+	Name       string                  `json:"name"`
+	Autoscaler messages.AutoscalerName `json:"autoscaler,omitempty"`
+	OK         bool                    `json:"ok"`
+	// Found is what was found, Cure what to do about it; empty when it is well.
+	Found string `json:"found"`
+	Cure  string `json:"cure,omitempty"`
+}
+
+// Report is a judgment: OK is that all checks are.
+type Report struct {
+	OK     bool      `json:"ok"`
+	At     time.Time `json:"at"`
+	Checks []Check   `json:"checks"`
+}
+
+// with is the report with one more check.
+func (r Report) with(check Check) Report {
+	if check.OK {
+		check.Cure = ""
+	}
+	r.OK = r.OK && check.OK
+	r.Checks = append(r.Checks, check)
+	return r
+}
+
+// Judge says whether the process is alive, and whether it is ready.
+func Judge(facts Facts) (live, ready Report) {
+	live, ready = Report{OK: true, At: facts.At}, Report{OK: true, At: facts.At}
+	if facts.Bus.Embedded {
+		check := Check{
+			Name: "event server", OK: facts.Bus.Running, Found: "runs",
+			Cure: "see the log for why it ended: most often the disk of state_dir is full; then restart ebb",
+		}
+		if !check.OK {
+			check.Found = "the embedded event server has ended"
+		}
+		live = live.with(check)
+		ready = ready.with(check)
+	}
+	for _, a := range facts.Autoscalers {
+		check := a.answers()
+		live = live.with(check)
+		ready = ready.with(check)
+	}
+	ready = ready.with(facts.Bus.connected())
+	for _, a := range facts.Autoscalers {
+		if a.Status == nil {
+			continue // it is not told, or for the one that acts to say
+		}
+		ready = ready.with(a.source("clearml", a.Status.ClearML, a.ClearMLWithin, facts.At))
+		ready = ready.with(a.source("ec2", a.Status.EC2, a.EC2Within, facts.At))
+		ready = ready.with(a.outbox())
+	}
+	return live, ready
+}
+
+func (b Bus) connected() Check {
+	check := Check{Name: "event bus", OK: b.Connected, Found: "connected", Cure: "see that the NATS server of nats.url runs and can be reached from here"}
+	if b.Embedded {
+		check.Cure = "see the log of the embedded event server; restart ebb if it does not come back"
+	}
+	if !b.Connected {
+		check.Found = "not connected; events are kept, and nothing is launched before the ledger can be written"
+	}
+	return check
+}
+
+func (a Autoscaler) answers() Check {
+	check := Check{Name: "autoscaler", Autoscaler: a.Name, OK: a.Answered, Found: "acts", Cure: "see the log for failing actors; a restart is safe, instances and launches are found again"}
+	switch {
+	case !a.Answered:
+		check.Found = "did not answer in time"
+	case a.Status == nil:
+		check.Found = "stands by: another process acts, or will in a moment"
+	case a.Status.Pause != nil:
+		check.Found = "acts; launching is paused"
+	case a.Status.Stopping:
+		check.Found = "is stopping"
+	}
+	return check
+}
+
+func (a Autoscaler) source(name string, status messages.SourceStatus, within time.Duration, now time.Time) Check {
+	check := Check{Name: name, Autoscaler: a.Name, Cure: sourceCure(name, status.Class)}
+	age := now.Sub(status.LastGood)
+	switch {
+	case status.LastGood.IsZero() && status.DownSince.IsZero():
+		check.Found, check.Cure = "no answer yet", "wait for the first one, it takes seconds"
+	case status.LastGood.IsZero():
+		check.Found = fmt.Sprintf("no good answer yet, failing for %s (%s)", span(now.Sub(status.DownSince)), status.Class)
+	case age <= within:
+		check.OK, check.Found = true, "answered "+span(age)+" ago"
+	default:
+		check.Found = fmt.Sprintf("the last good answer is %s old, more than %s", span(age), span(within))
+		if status.Class != "" {
+			check.Found += fmt.Sprintf(" (%s)", status.Class)
+		}
+	}
+	return check
+}
+
+func sourceCure(name string, class messages.FailureClass) string {
+	see := fmt.Sprintf("; ebb events --kind observation.failed has the words of %s", name)
+	switch {
+	case class == messages.ClassUnauthorized && name == "clearml":
+		return "check the ClearML credentials of the configuration" + see
+	case class == messages.ClassUnauthorized:
+		return "check the AWS credentials and their policy: ebb iam-policy" + see
+	case class == messages.ClassThrottled:
+		return "wait, calls are paced; find out what else calls so often" + see
+	case class == messages.ClassInvalid || class == messages.ClassNotFound:
+		return "check the address and the settings of " + name + see
+	}
+	return "see that " + name + " is up and can be reached from here" + see
+}
+
+func (a Autoscaler) outbox() Check {
+	pending := a.Status.EventsPending
+	growing := pending > pendingFew && a.PendingBefore >= 0 && pending > a.PendingBefore
+	check := Check{
+		Name: "events", Autoscaler: a.Name, OK: !growing, Found: fmt.Sprintf("%d wait for the event bus", pending),
+		Cure: "see that the event bus is up and its disk has room; beyond 100000 events are lost",
+	}
+	if growing {
+		check.Found += fmt.Sprintf(", %d a minute ago", a.PendingBefore)
+	}
+	return check
+}
+
+func span(d time.Duration) string { return max(0, d).Round(time.Second).String() }
