@@ -224,6 +224,45 @@ func TestCost(t *testing.T) {
 	w.want(map[string]any{series: 6.5})
 }
 
+// TestCostFollowsStatus: what no event tells after a reload, the next status does.
+func TestCostFollowsStatus(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	const series = "ebb_cost_dollars_total{market=spot,resource=gpu}"
+	w.tell(messages.AutoscalerStarted{},
+		messages.InstanceLaunched{Instance: "i-1", Resource: "gpu", Offering: offering(), HourlyUSD: 2},
+		messages.InstanceLaunched{Instance: "i-old", Resource: "gpu", Offering: offering(), HourlyUSD: 2})
+	w.clock.advance(30 * time.Minute)
+	w.tell(messages.AutoscalerStarted{}) // a reload; i-1 is taken from the ledger, i-old has ended unseen
+	status := fullStatus()
+	status.At, status.Silent = w.clock.Now(), nil
+	status.Instances = []messages.InstanceStatus{
+		{Instance: "i-1", Resource: "gpu", Offering: offering(), Condition: messages.ConditionBusy, HourlyUSD: 2},
+		{Instance: "i-2", Resource: "gpu", Offering: offering(), Condition: messages.ConditionBusy, HourlyUSD: 6},
+	}
+	w.says(status)
+	w.want(map[string]any{series: 2.0})
+	w.clock.advance(30 * time.Minute)
+	w.want(map[string]any{series: 6.0}) // 4 dollars of the two, and the rest of i-old no more
+}
+
+// TestPartOfAStatus takes nothing for ended that is only not told.
+func TestPartOfAStatus(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	w.tell(messages.AutoscalerStarted{},
+		messages.InstanceLaunched{Instance: "i-1", Resource: "gpu", Offering: offering(), HourlyUSD: 2})
+	w.clock.advance(time.Hour)
+	status := fullStatus()
+	status.At, status.Instances = w.clock.Now(), nil // and a queue is silent
+	w.says(status)
+	w.scrape()
+	w.clock.advance(time.Hour)
+	w.want(map[string]any{"ebb_cost_dollars_total{market=spot,resource=gpu}": 4.0})
+}
+
 // TestUnendedAndStray are gauges of events, until the instance has ended.
 func TestUnendedAndStray(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ type tracker struct {
 
 // tracked is an instance that has not ended.
 type tracked struct {
+	since     time.Time // known
 	purse     purse
 	hourly    float64 // dollars
 	idleSince time.Time
@@ -84,12 +85,15 @@ func (m *Metrics) tracker(name messages.AutoscalerName) *tracker {
 }
 
 // act notes whether this process acts. Who begins or ceases knows no instances:
-// the next listing tells of them again.
+// events or a status will tell of them. An autoscaler that begins anew while it acts,
+// after a reload, keeps them: they go on costing money.
 func (t *tracker) act(acts bool, now time.Time) {
-	t.acting = acts
-	for id := range t.instances {
-		t.end(id, now)
+	if t.acting != acts {
+		for id := range t.instances {
+			t.end(id, now)
+		}
 	}
+	t.acting = acts
 	clear(t.unseen)
 	clear(t.requests)
 }
@@ -117,7 +121,7 @@ func (t *tracker) instance(id messages.InstanceID, resource messages.ResourceNam
 func (t *tracker) begin(id messages.InstanceID, of purse, hourly float64, now time.Time) {
 	i := t.instance(id, of.resource)
 	t.charge(i, -i.hourly, now)
-	i.purse, i.hourly = of, hourly
+	i.purse, i.hourly, i.since = of, hourly, now
 	t.charge(i, hourly, now)
 }
 
@@ -192,4 +196,30 @@ func (t *tracker) learn(status *messages.Status) {
 		}
 	}
 	t.lost = max(t.lost, status.EventsLost)
+	t.match(status)
+}
+
+// settleTime is how long after its launch an instance may be missing in a status.
+const settleTime = 10 * time.Minute
+
+// match corrects what events did not tell: an autoscaler that begins anew takes
+// young instances from its ledger without a word, and does not know of those that
+// ended meanwhile.
+func (t *tracker) match(status *messages.Status) {
+	there := make(map[messages.InstanceID]bool, len(status.Instances))
+	for _, i := range status.Instances {
+		there[i.Instance] = true
+		if known := t.instances[i.Instance]; known == nil || known.since.IsZero() {
+			t.begin(i.Instance, purse{i.Resource, i.Offering.Market}, i.HourlyUSD, status.At)
+		}
+	}
+	whole := len(status.Silent) == 0
+	for _, resource := range status.Resources {
+		whole = whole && resource.Known
+	}
+	for id, i := range t.instances {
+		if whole && !there[id] && i.since.Before(status.At.Add(-settleTime)) {
+			t.end(id, status.At)
+		}
+	}
 }

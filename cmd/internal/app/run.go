@@ -88,6 +88,8 @@ type Process struct {
 	clients []*clearml.Client
 	log     zerolog.Logger
 	control *controls
+	// monitoring is told of everything.
+	monitoring *monitoring
 
 	// mu holds reloads apart, and from the stop.
 	mu    sync.Mutex
@@ -132,6 +134,11 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 		options: options, log: options.Log, runner: newRunner(ctx), modes: make(map[messages.AutoscalerName]messages.OnShutdown),
 		holder: holder(), prices: prices.OnDemand(),
 	}
+	names := make([]messages.AutoscalerName, 0, len(translated))
+	for _, t := range translated {
+		names = append(names, t.Name)
+	}
+	p.monitoring = newMonitoring(p, names)
 	if err := p.openBus(ctx, options); err != nil {
 		p.close()
 		return nil, err
@@ -148,8 +155,13 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	}
 	p.control = newControls(p)
 	p.node = actors.StartNode(actors.Seams{
-		Clock: options.Clock, Runner: p.runner, Log: options.Log, Acting: p.control.acting,
+		Clock: options.Clock, Runner: p.runner, Log: options.Log,
+		Acting: func(name messages.AutoscalerName, acts bool) {
+			p.control.acting(name, acts)
+			p.monitoring.Acting(name, acts)
+		},
 	}, configs)
+	p.monitoring.Open(statusDesk{p.node})
 	p.control.start(context.WithoutCancel(ctx)) // commands are answered until the end of the stop
 	return p, nil
 }
@@ -209,6 +221,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 		return actors.Config{}, fmt.Errorf("draw a seed: %w", err)
 	}
 	t.ClearML.Clock, t.ClearML.Log = options.Clock, log
+	p.monitoring.tap(&t)
 	t.ClearML.Rand = rand.New(rand.NewPCG(seed, 0))
 	tracker, err := clearml.New(t.ClearML)
 	if err != nil {
@@ -232,7 +245,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 		PollingInterval: t.PollingInterval, AnswerFresh: options.AnswerFresh, Queues: t.Queues,
 		ClearML: tracker, EC2: fleet, Ledger: ledger, Publisher: p.bus, Seed: seed,
 		Ownership: p.leases, Lease: options.leaseTiming(), State: p.states,
-		RequeueLost: t.RequeueLost, WarnDuplicates: t.WarnDuplicates,
+		RequeueLost: t.RequeueLost, WarnDuplicates: t.WarnDuplicates, Watch: p.monitoring.Observe,
 		Text: func(r messages.Recorded) string {
 			return fmt.Sprintf("%s: %s", strings.TrimSpace(r.Event.Kind()+" "+r.Event.About()), eventtext.Words(r.Event))
 		},
