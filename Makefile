@@ -28,7 +28,7 @@ CYCLONEDX     := $(EBB_TOOLS_DIR)/cyclonedx-gomod-$(CYCLONEDX_GOMOD_VERSION)/cyc
 # The Python side of the contract tests: an environment of its own, pinned.
 EBB_REAL_VENV     ?= $(CURDIR)/.cache/real-venv
 REAL_REQUIREMENTS := cmd/internal/contract/requirements.txt
-REAL_PACKAGES     := ./cmd/internal/contract/... ./adapters/bootstrap/... ./cmd/internal/archtest
+REAL_PACKAGES     := ./cmd/internal/contract/... ./adapters/bootstrap/... ./cmd/internal/archtest ./cmd/internal/monitoring ./adapters/metrics
 
 # The same for the checks of the deployments: hadolint and schemas of Kubernetes.
 EBB_DEPLOYMENTS_VENV     ?= $(CURDIR)/.cache/deployments-venv
@@ -93,6 +93,10 @@ sim: build ## Whole worlds of the production program on a virtual clock: scenari
 test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck); a missing tool fails
 	PATH="$(EBB_REAL_VENV)/bin:$$PATH" EBB_REAL_VENV="$(EBB_REAL_VENV)" \
 		$(GO) test -tags real -count=1 -timeout 15m $(REAL_PACKAGES)
+
+.PHONY: alerts-check
+alerts-check: ## Alert rules with their stories, the board and the metrics before promtool (part of test-real)
+	$(GO) test -tags real -count=1 ./cmd/internal/monitoring ./adapters/metrics
 
 .PHONY: real-env
 real-env: ## Prepare what test-real needs: a Python environment and shellcheck

@@ -49,7 +49,9 @@ func TestMonitoring(t *testing.T) {
 		}
 	}
 	const offering = `instance_type="g5.xlarge",market="on_demand",resource="gpu"`
-	busy := func(n string) string { return `ebb_instances{autoscaler="test",condition="busy",` + offering + `} ` + n }
+	busy := func(n string) string {
+		return `ebb_instances{autoscaler="test",condition="busy",` + offering + `} ` + n
+	}
 	r.until(shows(busy("1")), "the metrics tell of the one busy instance")
 	addTask() // the first one had to wait until EC2 was listed, and is not measured
 	r.until(shows(
