@@ -150,6 +150,19 @@ func (m *Metrics) Acting(name messages.AutoscalerName, acts bool) {
 	m.statuses.forget()
 }
 
+// Reloaded is told whether a new configuration of an autoscaler was taken over; one
+// without a difference counts too. Events do not tell of those, nor to a standby.
+func (m *Metrics) Reloaded(name messages.AutoscalerName, taken bool) {
+	result := reloadRefused
+	if taken {
+		result = reloadApplied
+	}
+	m.counters["ebb_config_reloads_total"].WithLabelValues(string(name), result).Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tracker(name).misconfigured = !taken
+}
+
 // EC2Calls counts the calls that an autoscaler makes of EC2; ClearMLCalls, those of
 // ClearML. The function is called as a call of an action begins, and the one that it
 // returns as it ends, with "ok" or a failure class.

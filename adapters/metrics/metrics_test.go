@@ -303,9 +303,9 @@ func TestReloads(t *testing.T) {
 
 	w := newWorld(t)
 	w.want(map[string]any{"ebb_config_reloads_total{result=refused}": 0.0, "ebb_config_last_reload_successful{}": 1.0})
-	w.tell(messages.AutoscalerMisconfigured{})
+	w.Reloaded(prod, false)
 	w.want(map[string]any{"ebb_config_reloads_total{result=refused}": 1.0, "ebb_config_last_reload_successful{}": 0.0})
-	w.tell(messages.AutoscalerReconfigured{})
+	w.Reloaded(prod, true)
 	w.want(map[string]any{"ebb_config_reloads_total{result=applied}": 1.0, "ebb_config_last_reload_successful{}": 1.0})
 }
 

@@ -48,12 +48,6 @@ func (o observing) event(event messages.Event) {
 		o.t.act(true, o.at)
 	case messages.AutoscalerStopped:
 		o.t.act(false, o.at)
-	case messages.AutoscalerReconfigured:
-		o.t.misconfigured = false
-		o.count("ebb_config_reloads_total", reloadApplied)
-	case messages.AutoscalerMisconfigured:
-		o.t.misconfigured = true
-		o.count("ebb_config_reloads_total", reloadRefused)
 	case messages.ObservationFailed:
 		o.count("ebb_observation_failures_total", e.Source, string(e.Class))
 	case messages.FleetGuarded:
@@ -73,8 +67,8 @@ func (o observing) event(event messages.Event) {
 	case messages.ResourceHeld:
 		o.count("ebb_resource_holds_total", string(e.Resource), first(e.Reasons))
 	case messages.AutoscalerPaused, messages.AutoscalerResumed, messages.ObservationRecovered, messages.QueueCreated,
-		messages.QueueOpened, messages.ResourceReleased:
-		// The gauges tell of these.
+		messages.QueueOpened, messages.ResourceReleased, messages.AutoscalerReconfigured, messages.AutoscalerMisconfigured:
+		// The gauges tell of these, and [Metrics.Reloaded] of the last two.
 	case messages.InstanceRequested, messages.InstanceRefused, messages.InstanceLaunched, messages.InstanceAdopted:
 		o.launch(event)
 	case messages.InstanceRegistered, messages.InstanceBusy, messages.InstanceIdle, messages.InstanceUnready,

@@ -60,6 +60,13 @@ func (m *monitoring) autoscalers() []health.Expected {
 	return append([]health.Expected(nil), m.expected...)
 }
 
+// reloaded notes what became of a new configuration of these autoscalers.
+func (m *monitoring) reloaded(of map[messages.AutoscalerName]messages.OnShutdown, taken bool) {
+	for name := range of {
+		m.Reloaded(name, taken)
+	}
+}
+
 // Monitoring serves /metrics, /healthz and /readyz. What it says holds no secret and
 // no id.
 func (p *Process) Monitoring() http.Handler {

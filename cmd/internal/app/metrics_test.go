@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/cmd/internal/config"
 )
 
 // TestMonitoring reads metrics and health of a whole process that works: every part
@@ -25,7 +27,10 @@ func TestMonitoring(t *testing.T) {
 		}
 	}
 	addTask()
-	process, err := app.Start(t.Context(), app.Options{File: r.load("1h", 2), Version: "v9", Log: zerolog.Nop()})
+	next := func() (config.File, error) { return r.load("2h", 2), nil }
+	process, err := app.Start(t.Context(), app.Options{
+		File: r.load("1h", 2), Version: "v9", Log: zerolog.Nop(), Load: func() (config.File, error) { return next() },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,12 +73,22 @@ func TestMonitoring(t *testing.T) {
 			t.Errorf("%s answers %d:\n%s", path, status, body)
 		}
 	}
-	if _, err := process.Apply(t.Context(), r.load("2h", 2), false); err != nil {
+	if _, err := process.Reload(t.Context(), "a test"); err != nil {
 		t.Error(err)
 	}
 	r.until(shows(busy("2"), `ebb_config_reloads_total{autoscaler="test",result="applied"} 1`,
 		`ebb_cost_dollars_total{autoscaler="test",market="on_demand",resource="gpu"}`,
 	), "the instances are known again after a reload")
+	next = func() (config.File, error) { return config.File{}, errors.New("half of a file") }
+	if _, err := process.Reload(t.Context(), "a test"); err == nil {
+		t.Error("half of a file was taken over")
+	}
+	r.until(shows(`ebb_config_last_reload_successful{autoscaler="test"} 0`), "the metrics tell of the refusal")
+	next = func() (config.File, error) { return r.load("2h", 2), nil }
+	if _, err := process.Reload(t.Context(), "a test"); err != nil {
+		t.Error(err)
+	}
+	r.until(shows(`ebb_config_last_reload_successful{autoscaler="test"} 1`), "the metrics tell that it is well again, though nothing is different")
 	if err := process.Stop(); err != nil {
 		t.Error(err)
 	}

@@ -25,11 +25,13 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 	if err == nil {
 		var done control.Reloaded
 		if done, err = p.Apply(ctx, file, by != byFile); err == nil {
+			p.monitoring.reloaded(p.running(), true)
 			p.log.Info().Str("by", by).Strs("changes", done.Changes).Strs("at_the_next_start", done.Restart).Msg("configuration read again")
 			return done, nil
 		}
 	}
 	p.log.Error().Err(err).Str("by", by).Msg("new configuration not taken over; the old one stays")
+	p.monitoring.reloaded(p.running(), false)
 	for name := range p.running() {
 		p.node.Note(name, messages.AutoscalerMisconfigured{Problems: problems(err)})
 	}
