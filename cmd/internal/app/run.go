@@ -90,6 +90,7 @@ type Process struct {
 	control *controls
 	// monitoring is told of everything.
 	monitoring *monitoring
+	web        *webServer // nil when nothing is served
 
 	// mu holds reloads apart, and from the stop.
 	mu    sync.Mutex
@@ -163,6 +164,10 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	}, configs)
 	p.monitoring.Open(statusDesk{p.node})
 	p.control.start(context.WithoutCancel(ctx)) // commands are answered until the end of the stop
+	if err := p.openWeb(ctx); err != nil {
+		p.close()
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -309,6 +314,9 @@ func (p *Process) Stop() error {
 
 // close ends what there is, in the reverse order of the start.
 func (p *Process) close() {
+	if p.web != nil {
+		p.web.close()
+	}
 	if p.node != nil {
 		p.node.Close()
 	}

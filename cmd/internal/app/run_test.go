@@ -25,6 +25,7 @@ import (
 
 const runConfiguration = `
 state_dir: %s
+http: {listen: "off"}
 nats: {listen: "127.0.0.1:%d"}
 autoscalers:
   - name: test

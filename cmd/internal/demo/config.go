@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -69,7 +71,7 @@ autoscalers:
 
 // write writes the configuration into dir and reads it back, so that the demo
 // goes the way of every user's file.
-func write(dir string, r *region, poll, logLevel string) (config.File, error) {
+func write(ctx context.Context, dir string, r *region, poll, logLevel string) (config.File, error) {
 	path := filepath.Join(dir, "ebb.yaml")
 	text := fmt.Sprintf(template, filepath.Join(dir, "state"), logLevel, r.clearmlURL, r.ec2URL, poll)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -80,5 +82,19 @@ func write(dir string, r *region, poll, logLevel string) (config.File, error) {
 		return config.File{}, fmt.Errorf("load the demo's configuration: %w", err)
 	}
 	file.NATS.Listen = "127.0.0.1:0" // any free port, so that demos do not meet
+	if !free(ctx, file.HTTP.Listen) {
+		file.HTTP.Listen = "127.0.0.1:0"
+	}
 	return file, nil
+}
+
+// free says whether nobody listens there yet.
+func free(ctx context.Context, address string) bool {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	listener.Close()
+	return true
 }

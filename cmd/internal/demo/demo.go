@@ -112,7 +112,7 @@ func (p plan) play(ctx context.Context, dir string) error {
 		return err
 	}
 	defer r.close()
-	file, err := write(dir, r, p.poll.String(), p.Log.GetLevel().String())
+	file, err := write(ctx, dir, r, p.poll.String(), p.Log.GetLevel().String())
 	if err != nil {
 		return err
 	}
@@ -129,8 +129,8 @@ func (p plan) play(ctx context.Context, dir string) error {
 	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2)))
 	board := newBoard(now, file, len(jobs))
 	screen := p.screen(board)
-	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life; events: nats sub -s %s 'ebb.v1.>'\n",
-		len(jobs), p.length.Round(time.Minute), p.Speed, process.URL())
+	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  dashboard: %s\n  commands:  ebb status --nats %[5]s   (explain, top, drain, pause …)\n  events:    nats sub -s %[5]s 'ebb.v1.>'\n",
+		len(jobs), p.length.Round(time.Minute), p.Speed, process.Web(), process.URL())
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)
 	go func() { watched <- watch(watching, process.Bus(), board, screen) }()

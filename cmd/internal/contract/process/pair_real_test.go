@@ -20,6 +20,7 @@ import (
 // pairConfiguration is that of one of two processes with the same autoscaler.
 const pairConfiguration = `
 state_dir: %s
+http: {listen: "off"}
 nats: {url: %q}
 lease: {ttl: %s}
 log: {level: info, format: json}

@@ -33,6 +33,7 @@ type region struct {
 // configuration has a queue with one resource type of at most four instances.
 const configuration = `
 state_dir: %s
+http: {listen: "off"}
 nats: {listen: "127.0.0.1:%d"}
 log: {level: info, format: json}
 autoscalers:

@@ -1,0 +1,150 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/ebbscale/ebb/cmd/internal/config"
+)
+
+const (
+	// headPatience is how long a request's head may take, idlePatience how long a
+	// connection is kept without one, closePatience how long those under way are
+	// waited for at the end.
+	headPatience  = 5 * time.Second
+	idlePatience  = 2 * time.Minute
+	closePatience = 3 * time.Second
+	// headLimit is the most bytes of a request's head.
+	headLimit = 32 << 10
+	// listenAgain is how soon an address that somebody else has is tried again.
+	listenAgain = 3 * time.Second
+)
+
+// webServer serves what a process has to show. An address that somebody else has
+// does not keep the autoscalers from their work: a standby on the same machine
+// serves once the other one is gone.
+type webServer struct {
+	config config.HTTP
+	server *http.Server
+	log    zerolog.Logger
+	stop   context.CancelFunc
+	done   chan struct{}
+
+	mu  sync.Mutex
+	url string // empty while nothing is served
+}
+
+// openWeb serves, if the configuration wants it.
+func (p *Process) openWeb(ctx context.Context) error {
+	if !p.options.File.HTTP.Serves() {
+		return nil
+	}
+	web, err := openHTTP(ctx, p.options.File.HTTP, p.Monitoring(), p.log)
+	if err != nil {
+		return err
+	}
+	p.web = web
+	return nil
+}
+
+// Web is the address of what the process serves; empty when it serves nothing.
+func (p *Process) Web() string {
+	if p.web == nil {
+		return ""
+	}
+	p.web.mu.Lock()
+	defer p.web.mu.Unlock()
+	return p.web.url
+}
+
+// openHTTP listens and serves until it is closed.
+func openHTTP(ctx context.Context, c config.HTTP, handler http.Handler, log zerolog.Logger) (*webServer, error) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w := &webServer{config: c, log: log, stop: stop, done: make(chan struct{}), server: &http.Server{
+		Handler: handler, ReadHeaderTimeout: headPatience, IdleTimeout: idlePatience, MaxHeaderBytes: headLimit,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}}
+	listener, err := w.listen(ctx)
+	if err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+		stop()
+		return nil, err
+	}
+	if err != nil {
+		log.Warn().Err(err).Msg("somebody else has the address; the autoscalers run, and it is tried again")
+	}
+	go w.run(ctx, listener)
+	return w, nil
+}
+
+// listen takes the address, and looks that the files of TLS can be read.
+func (w *webServer) listen(ctx context.Context) (net.Listener, error) {
+	if tls := w.config.TLS; tls.CertFile != "" {
+		for key, path := range map[string]string{"cert_file": tls.CertFile, "key_file": tls.KeyFile} {
+			file, err := os.Open(path)
+			if err != nil {
+				return nil, fmt.Errorf("http.tls.%s: %w", key, err)
+			}
+			file.Close()
+		}
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", w.config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("serve the dashboard: %w (http.listen says where; off serves none)", err)
+	}
+	scheme := "http"
+	if w.config.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	w.mu.Lock()
+	w.url = scheme + "://" + listener.Addr().String()
+	w.mu.Unlock()
+	w.log.Info().Str("url", w.url).Msg("dashboard, metrics and health are served")
+	return listener, nil
+}
+
+// run serves as soon as there is something to listen on.
+func (w *webServer) run(ctx context.Context, listener net.Listener) {
+	defer close(w.done)
+	again := time.NewTicker(listenAgain)
+	defer again.Stop()
+	for listener == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		listener, _ = w.listen(ctx) // it was said why not
+	}
+	err := w.serve(listener)
+	if !errors.Is(err, http.ErrServerClosed) {
+		w.log.Error().Err(err).Msg("the dashboard is not served any more; the autoscalers go on")
+	}
+}
+
+func (w *webServer) serve(listener net.Listener) error {
+	if w.config.TLS.CertFile != "" {
+		return w.server.ServeTLS(listener, w.config.TLS.CertFile, w.config.TLS.KeyFile)
+	}
+	return w.server.Serve(listener)
+}
+
+// close ends the server: requests under way get a moment, streams none.
+func (w *webServer) close() {
+	w.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		_ = w.server.Close() // what is still open is cut off
+	}
+	<-w.done
+}

@@ -1,0 +1,85 @@
+package app_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/ebbscale/ebb/cmd/internal/app"
+)
+
+// get answers the status and the body, 0 when nobody answers.
+func get(ctx context.Context, url string) (status int, body string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	data, _ := io.ReadAll(response.Body)
+	return response.StatusCode, string(data)
+}
+
+// TestAddressTaken has an autoscaler run although somebody else has the address of
+// its dashboard, and serve there once it is free.
+func TestAddressTaken(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t)
+	defer r.close()
+	var lc net.ListenConfig
+	other, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := r.load("1h", 1)
+	file.HTTP.Listen = other.Addr().String()
+	process, err := app.Start(t.Context(), app.Options{File: file, Version: "test", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if url := process.Web(); url != "" {
+		t.Errorf("serves at %s, which somebody else has", url)
+	}
+	other.Close()
+	r.until(func() bool { return process.Web() != "" }, "it serves once the address is free")
+	r.until(func() bool {
+		status, body := get(t.Context(), process.Web()+"/readyz")
+		return status == http.StatusOK && strings.Contains(body, "ok")
+	}, "it is ready")
+	url := process.Web()
+	if err := process.Stop(); err != nil {
+		t.Error(err)
+	}
+	if status, _ := get(t.Context(), url+"/healthz"); status != 0 {
+		t.Errorf("answers %d after the stop", status)
+	}
+}
+
+// TestAddressOfNobody refuses to start where it can never serve.
+func TestAddressOfNobody(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t)
+	defer r.close()
+	for key, change := range map[string]func(*app.Options){
+		"http.listen":        func(o *app.Options) { o.File.HTTP.Listen = "203.0.113.7:8480" },
+		"http.tls.cert_file": func(o *app.Options) { o.File.HTTP.TLS.CertFile, o.File.HTTP.TLS.KeyFile = "/no/such.pem", "/dev/null" },
+	} {
+		options := app.Options{File: r.load("1h", 1), Version: "test", Log: zerolog.Nop()}
+		options.File.HTTP.Listen = "127.0.0.1:0"
+		change(&options)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if _, err := app.Start(ctx, options); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: error is %v", key, err)
+		}
+		cancel()
+	}
+}
