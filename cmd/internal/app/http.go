@@ -125,9 +125,24 @@ func (w *webServer) run(ctx context.Context, listener net.Listener) {
 		}
 		listener, _ = w.listen(ctx) // it was said why not
 	}
-	err := w.serve(listener)
-	if !errors.Is(err, http.ErrServerClosed) {
+	closed := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(closed)
+		w.shutDown(context.WithoutCancel(ctx))
+	})
+	if err := w.serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		w.log.Error().Err(err).Msg("the dashboard is not served any more; the autoscalers go on")
+		return
+	}
+	<-closed
+}
+
+// shutDown ends the server: requests under way get a moment.
+func (w *webServer) shutDown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closePatience)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		_ = w.server.Close() // what is still open is cut off
 	}
 }
 
@@ -138,13 +153,8 @@ func (w *webServer) serve(listener net.Listener) error {
 	return w.server.Serve(listener)
 }
 
-// close ends the server: requests under way get a moment, streams none.
+// close ends what is served.
 func (w *webServer) close() {
 	w.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
-	defer cancel()
-	if err := w.server.Shutdown(ctx); err != nil {
-		_ = w.server.Close() // what is still open is cut off
-	}
 	<-w.done
 }

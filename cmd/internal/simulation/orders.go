@@ -48,6 +48,7 @@ func (l *laws) ordering(order messages.Order) {
 		l.paused = time.Time{}
 	case messages.DrainInstanceNow:
 		l.dismissed[string(o.Instance)] = o.Force || l.dismissed[string(o.Instance)]
+	case messages.ReportStatus, messages.DrainIdleNow:
 	}
 }
 
