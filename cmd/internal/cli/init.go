@@ -262,5 +262,5 @@ func (i *invocation) afterInit(path string, written wizard.Written) {
 	for _, line := range slices.Sorted(maps.Keys(lines)) {
 		fmt.Fprintf(i.Stdout, "  %s (%s)\n", line, strings.Join(lines[line], "; "))
 	}
-	fmt.Fprintf(i.Stdout, "\nNext:\n  ebb config check %s\n  ebb run --config %s\n", path, path)
+	fmt.Fprintf(i.Stdout, "\nNext:\n  ebb doctor --config %s\n  ebb run --config %s\n", path, path)
 }

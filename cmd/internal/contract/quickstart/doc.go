@@ -1,0 +1,2 @@
+// Package quickstart runs the commands of docs/quickstart.md as a newcomer would.
+package quickstart
