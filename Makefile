@@ -90,7 +90,7 @@ sim: build ## Whole worlds of the production program on a virtual clock: scenari
 	bin/ebb sim --seeds $(SEEDS)
 
 .PHONY: test-real
-test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck); a missing tool fails
+test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck, Chromium); a missing tool fails
 	PATH="$(EBB_REAL_VENV)/bin:$$PATH" EBB_REAL_VENV="$(EBB_REAL_VENV)" \
 		$(GO) test -tags real -count=1 -timeout 15m $(REAL_PACKAGES)
 
@@ -99,7 +99,7 @@ alerts-check: ## Alert rules with their stories, the board and the metrics befor
 	$(GO) test -tags real -count=1 ./cmd/internal/monitoring ./adapters/metrics
 
 .PHONY: real-env
-real-env: ## Prepare what test-real needs: a Python environment and shellcheck
+real-env: ## Prepare what test-real needs: a Python environment, shellcheck, npm and Chromium
 	@bash tools/real-env.sh "$(EBB_REAL_VENV)" "$(REAL_REQUIREMENTS)"
 
 .PHONY: deployments

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prepares what the contract tests need beside Go: a Python environment with the
-# pinned requirements, and shellcheck. Does nothing when all of it is there already.
+# pinned requirements, shellcheck, npm and a browser. Does nothing when all of it is
+# there already.
 #   tools/real-env.sh VENV REQUIREMENTS
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,6 +27,8 @@ need() { # need WHAT PACKAGE...: installs PACKAGEs, or says who has to.
 command -v shellcheck >/dev/null || need shellcheck shellcheck
 command -v python3 >/dev/null || need "python3 (3.10 or newer)" python3 python3-venv
 python3 -c 'import ensurepip, venv' 2>/dev/null || need "the venv module of python3" python3-venv
+command -v npm >/dev/null || need "npm (with Node 20 or newer)" nodejs npm
+command -v chromium >/dev/null || need chromium chromium
 
 if [ ! -f "$requirements" ]; then
 	echo "make test-real: $requirements is missing: it pins the software the contract tests talk to" >&2

@@ -134,10 +134,10 @@ func eachFile(t *testing.T, visit func(path string, content []byte)) {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && (slices.Contains(passOver, relative) || entry.Name() == "__pycache__") {
+		if entry.IsDir() && (slices.Contains(passOver, relative) || entry.Name() == "__pycache__" || entry.Name() == "node_modules") {
 			return filepath.SkipDir
 		}
-		if !entry.Type().IsRegular() {
+		if !entry.Type().IsRegular() || relative == ".git" { // a file in a worktree of git
 			return nil
 		}
 		content, err := os.ReadFile(path)
