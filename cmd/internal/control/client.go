@@ -32,7 +32,7 @@ func (c Client) Autoscalers(ctx context.Context) ([]bus.ControlInfo, error) {
 // Status is what the autoscaler knows, with all of its instances.
 func (c Client) Status(ctx context.Context, name messages.AutoscalerName) (messages.Status, error) {
 	all, err := ask[Status](ctx, c, name, VerbStatus, StatusRequest{})
-	for err == nil && all.More {
+	for err == nil && all.More && len(all.Instances) > 0 {
 		var next Status
 		next, err = ask[Status](ctx, c, name, VerbStatus, StatusRequest{After: all.Instances[len(all.Instances)-1].Instance})
 		all.Instances, all.More = append(all.Instances, next.Instances...), next.More && len(next.Instances) > 0

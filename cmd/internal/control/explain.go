@@ -13,12 +13,15 @@ import (
 type Explanation struct {
 	Queue messages.QueueName `json:"queue"`
 	At    time.Time          `json:"at"`
-	// Waiting, Covered, Launching and Unmet are those of the last evaluation.
+	// Waiting is how many tasks wait. Covered, Launching and Unmet are those of
+	// the last evaluation, which may have been about fewer or more.
 	Waiting   int `json:"waiting"`
 	Covered   int `json:"covered"`
 	Launching int `json:"launching"`
 	Unmet     int `json:"unmet"`
-	// Summary is the answer in a sentence, Findings are its parts.
+	// Outcome says what becomes of the tasks, Summary that and why, in a sentence
+	// or two. Findings are its parts.
+	Outcome  string    `json:"outcome"`
 	Summary  string    `json:"summary"`
 	Findings []Finding `json:"findings,omitempty"`
 }
@@ -26,14 +29,18 @@ type Explanation struct {
 // Finding is one part of the answer: what is so, with its numbers, and what can
 // be done about it; Cure is empty when nothing has to be.
 type Finding struct {
-	// About is the resource type, or the part of the world.
+	// About is the resource type, or the part of the world; with Text behind it,
+	// it is a sentence.
 	About string `json:"about"`
 	Text  string `json:"text"`
 	Cure  string `json:"cure,omitempty"`
 }
 
+// nothing is what a task gets that is not met.
+const nothing = "no instance"
+
 // Explain says why the tasks of a queue wait. The error is a [messages.Failure]
-// when there is no such queue.
+// when there is no such queue, or it did not answer.
 func Explain(status messages.Status, name messages.QueueName) (Explanation, error) {
 	at := slices.IndexFunc(status.Queues, func(q messages.QueueStatus) bool { return q.Queue == name })
 	if at < 0 {
@@ -44,95 +51,161 @@ func Explain(status messages.Status, name messages.QueueName) (Explanation, erro
 		Queue: name, At: status.At, Waiting: q.Waiting,
 		Covered: q.Verdict.Covered, Launching: q.Verdict.Launching, Unmet: q.Verdict.Unmet,
 	}
-	e.Findings = append(outside(status), e.Findings...)
-	for _, reason := range q.Verdict.Reasons {
-		e.Findings = append(e.Findings, finding(status, reason))
+	e.Findings = outside(status)
+	before := len(e.Findings)
+	if q.Waiting > 0 {
+		for _, reason := range q.Verdict.Reasons {
+			if f, fresh := finding(status, reason); fresh {
+				e.Findings = append(e.Findings, f)
+			}
+		}
 	}
-	if len(q.Verdict.Reasons) == 0 {
+	e.Outcome = outcome(q)
+	e.Summary = e.Outcome
+	if q.Waiting > 0 && q.Waiting == q.Verdict.Waiting && q.Verdict.Unmet > 0 {
+		e.Summary = because(e.Outcome, e.Findings)
+	}
+	if len(e.Findings) == before {
 		for _, resource := range q.Resources {
 			e.Findings = append(e.Findings, serving(status, resource))
 		}
 	}
-	e.Summary = summary(q, e)
 	return e, nil
 }
 
 func unknownQueue(status messages.Status, name messages.QueueName) error {
+	if slices.Contains(status.Silent, "queue "+string(name)) {
+		return &messages.Failure{Class: messages.ClassTransient, Message: fmt.Sprintf("queue %s did not answer in time; ask again", name)}
+	}
 	names := make([]string, 0, len(status.Queues))
 	for _, q := range status.Queues {
 		names = append(names, string(q.Queue))
 	}
 	text := fmt.Sprintf("autoscaler %s watches no queue %q", status.Autoscaler, name)
 	if len(names) > 0 {
-		text += "; it watches " + strings.Join(names, ", ")
+		text += "; it watches " + firstOf(names, 20)
 	}
 	return &messages.Failure{Class: messages.ClassNotFound, Message: text}
 }
 
-// summary is the answer in one sentence.
-func summary(q messages.QueueStatus, e Explanation) string {
-	if !q.Known {
-		return fmt.Sprintf("Nobody knows yet what waits in queue %s: no poll of the ClearML server has shown it.", q.Queue)
+// because adds causes to a sentence.
+func because(outcome string, causes []Finding) string {
+	whys := make([]string, 0, len(causes))
+	for _, f := range causes {
+		whys = append(whys, f.About+" "+f.Text)
 	}
-	if q.Waiting == 0 {
+	if len(whys) == 0 {
+		return outcome
+	}
+	return strings.TrimSuffix(outcome, ".") + ", because " + strings.Join(whys, "; and ") + "."
+}
+
+// outcome is what becomes of the tasks that wait.
+func outcome(q messages.QueueStatus) string {
+	switch {
+	case !q.Known:
+		return fmt.Sprintf("Nobody knows yet what waits in queue %s: no answer of the ClearML server has shown it.", q.Queue)
+	case q.Waiting == 0:
 		return fmt.Sprintf("Nothing waits in queue %s.", q.Queue)
 	}
 	text := fmt.Sprintf("%s in queue %s, the first for %s", waits(q.Waiting), q.Queue, span(q.WaitSeconds))
+	if q.Waiting == 1 {
+		text = fmt.Sprintf("1 task waits in queue %s, for %s", q.Queue, span(q.WaitSeconds))
+	}
 	v := q.Verdict
 	if v.Waiting != q.Waiting {
-		return text + "; the next evaluation decides about them."
+		return fmt.Sprintf("%s. The last decision was made when %d waited; the next one comes with the next look at the queues.", text, v.Waiting)
 	}
 	var parts []string
 	if v.Covered > 0 {
-		parts = append(parts, fmt.Sprintf("%d get an instance that is idle or coming", v.Covered))
+		parts = append(parts, gets(v.Covered, q.Waiting, "an instance that is idle or starting"))
 	}
 	if v.Launching > 0 {
-		parts = append(parts, fmt.Sprintf("%s launched now", areCounted(v.Launching, "instance")))
+		parts = append(parts, gets(v.Launching, q.Waiting, "an instance that is being launched"))
 	}
 	if v.Unmet > 0 {
-		parts = append(parts, fmt.Sprintf("%d get nothing", v.Unmet))
+		parts = append(parts, gets(v.Unmet, q.Waiting, nothing))
 	}
-	text += ": " + strings.Join(parts, ", ")
-	var whys []string
-	if v.Unmet > 0 {
-		for _, f := range e.Findings {
-			whys = append(whys, f.About+" "+f.Text)
-		}
-	}
-	if len(whys) > 0 {
-		text += ", because " + strings.Join(whys, "; and ")
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
 	}
 	return text + "."
 }
 
-// outside says which of the outside worlds does not answer.
+// gets says what becomes of some of the tasks: "2 get no instance", "it gets no
+// instance", "each of them gets an instance that is idle or starting".
+func gets(n, all int, what string) string {
+	switch {
+	case all == 1:
+		return "it gets " + what
+	case n == all && what == nothing:
+		return "none of them gets an instance"
+	case n == all:
+		return "each of them gets " + what
+	case n == 1:
+		return "1 gets " + what
+	}
+	return fmt.Sprintf("%d get %s", n, what)
+}
+
+// outside says what keeps the whole autoscaler from launching.
 func outside(status messages.Status) []Finding {
 	var findings []Finding
+	if status.Stopping {
+		findings = append(findings, Finding{
+			About: "this ebb", Text: "is stopping and launches nothing more", Cure: "the next ebb that runs with this configuration goes on",
+		})
+	}
+	if p := status.Pause; p != nil {
+		findings = append(findings, Finding{
+			About: "launching", Text: "has been paused" + pauseText(status, *p), Cure: "ebb resume --autoscaler " + string(status.Autoscaler),
+		})
+	}
 	for _, s := range []struct {
 		name, cure string
 		status     messages.SourceStatus
 	}{
-		{"ClearML", "check that the server is up and the key is valid: ebb doctor", status.ClearML},
-		{"EC2", "check the network and the credentials: ebb doctor", status.EC2},
+		{"ClearML", "check that the server is up and its keys are valid; ebb doctor does", status.ClearML},
+		{"EC2", "check the network, the credentials and their permissions; ebb doctor does", status.EC2},
 	} {
 		if s.status.DownSince.IsZero() {
 			continue
 		}
-		findings = append(findings, Finding{
-			About: s.name, Cure: s.cure,
-			Text: fmt.Sprintf("has not answered well for %s (%s)", ago(status.At, s.status.DownSince), clip(s.status.Message)),
-		})
+		text := "has failed for " + ago(status.At, s.status.DownSince)
+		if s.status.Message != "" {
+			text += " (" + clip(s.status.Message) + ")"
+		}
+		findings = append(findings, Finding{About: s.name, Cure: s.cure, Text: text})
 	}
 	return findings
+}
+
+// pauseText is who paused, for how long, and why, as far as that is known.
+func pauseText(status messages.Status, p messages.Pause) string {
+	text := " for " + ago(status.At, p.At)
+	if p.By != "" {
+		text += " by " + clip(p.By)
+	}
+	if p.Why != "" {
+		text += " (" + clip(p.Why) + ")"
+	}
+	if !p.Until.IsZero() {
+		text += " and goes on by itself in " + ahead(status.At, p.Until)
+	}
+	return text
 }
 
 // serving says how a resource type does that has nothing against it.
 func serving(status messages.Status, name messages.ResourceName) Finding {
 	r, ok := resourceOf(status, name)
 	if !ok {
-		return Finding{About: string(name), Text: "has not answered in time; ask again"}
+		return Finding{About: string(name), Text: "has not answered in time", Cure: "ask again"}
 	}
-	return Finding{About: string(name), Text: "has " + r.have(status)}
+	text := "has " + r.have(status)
+	if booting := r.count(status)[messages.ConditionBooting] + r.Launching; booting > 0 && r.BootSeconds > 0 {
+		text += "; a start takes up to " + span(r.BootSeconds)
+	}
+	return Finding{About: string(name), Text: text}
 }
 
 type resource struct{ messages.ResourceStatus }
@@ -145,14 +218,19 @@ func resourceOf(status messages.Status, name messages.ResourceName) (resource, b
 	return resource{status.Resources[at]}, true
 }
 
-// have counts its instances: "3 of at most 4 instances (2 busy, 1 booting)".
-func (r resource) have(status messages.Status) string {
+func (r resource) count(status messages.Status) map[messages.Condition]int {
 	counts := make(map[messages.Condition]int)
 	for _, i := range status.Instances {
 		if i.Resource == r.Resource {
 			counts[i.Condition]++
 		}
 	}
+	return counts
+}
+
+// parts are what its instances do: "2 busy, 1 booting".
+func (r resource) parts(status messages.Status) string {
+	counts := r.count(status)
 	var parts []string
 	if r.Launching > 0 {
 		parts = append(parts, fmt.Sprintf("%d being launched", r.Launching))
@@ -162,142 +240,14 @@ func (r resource) have(status messages.Status) string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[condition], condition))
 		}
 	}
+	return strings.Join(parts, ", ")
+}
+
+// have counts its instances: "3 of at most 4 instances (2 busy, 1 booting)".
+func (r resource) have(status messages.Status) string {
 	text := fmt.Sprintf("%d of at most %s", r.Alive, counted(r.Max, "instance"))
-	if len(parts) > 0 {
-		text += " (" + strings.Join(parts, ", ") + ")"
-	}
-	return text
-}
-
-// finding puts a reason of the verdict into words, with what can be done.
-func finding(status messages.Status, reason messages.Reason) Finding {
-	f := Finding{About: reason.Subject, Text: reason.Detail}
-	r, known := resourceOf(status, messages.ResourceName(reason.Subject))
-	switch reason.Code {
-	case messages.ReasonPaused:
-		f.About, f.Text, f.Cure = "launching", "is paused "+reason.Detail, "ebb resume "+string(status.Autoscaler)
-	case messages.ReasonStale:
-		f.About, f.Cure = "the ClearML server:", "nothing is launched on what is too old; check the server: ebb doctor"
-	case messages.ReasonFleetUnknown:
-		f.Text = "waits for two complete listings of EC2 before it launches"
-		f.Cure = "seconds after a start; if it stays so, check ec2:DescribeInstances: ebb doctor"
-	case messages.ReasonAtMax:
-		f.Text = fmt.Sprintf("is at its max_instances: %d of at most %d", reason.Got, reason.Limit)
-		if known {
-			f.Text = "is at its max_instances: it has " + r.have(status)
-		}
-		f.Cure = "a task that ends makes room; else raise max_instances of " + reason.Subject + ", or add a resource type to the queue"
-	case messages.ReasonBlocked:
-		f.Text, f.Cure = blocked(status, r, reason)
-	case messages.ReasonNoResource:
-		f.About, f.Text, f.Cure = "the queue", "is served by no resource type", "add the queue to a resource type's queues"
-	default:
-		if f.Text == "" {
-			f.Text = strings.ReplaceAll(string(reason.Code), "_", " ")
-		}
-	}
-	if f.About == "" {
-		f.About = "it"
-	}
-	return f
-}
-
-// blocked says which offerings are not asked, why, and until when.
-func blocked(status messages.Status, r resource, reason messages.Reason) (text, cure string) {
-	if len(r.Blocks) == 0 {
-		return "is blocked: " + reason.Detail, cureOf("")
-	}
-	var parts []string
-	for n, b := range r.Blocks {
-		if n == 3 {
-			parts = append(parts, fmt.Sprintf("and %d more", len(r.Blocks)-n))
-			break
-		}
-		parts = append(parts, fmt.Sprintf("%s: %s, asked again in %s", b.Offering, classWords(b.Class), ahead(status.At, b.Until)))
-	}
-	return "may not ask EC2 now (" + strings.Join(parts, "; ") + ")", cureOf(r.Blocks[0].Class)
-}
-
-// classWords is a class of refusals in words.
-func classWords(class messages.FailureClass) string {
-	switch class {
-	case messages.ClassNoCapacity:
-		return "EC2 has no capacity"
-	case messages.ClassNoAddresses:
-		return "the subnet has no free address"
-	case messages.ClassQuota:
-		return "the account's quota is reached"
-	case messages.ClassMarketClosed:
-		return "the account may not use this market"
-	case messages.ClassUnsupported:
-		return "it is not sold there"
-	case messages.ClassUnauthorized:
-		return "a permission is missing"
-	case messages.ClassInvalid, messages.ClassNotFound:
-		return "EC2 says that the request is wrong"
-	case "boot_failures":
-		return "its last instances never got a worker"
-	default:
-	}
-	return strings.ReplaceAll(string(class), "_", " ")
-}
-
-// cureOf is what can be done about a class of refusals.
-func cureOf(class messages.FailureClass) string {
-	switch class {
-	case messages.ClassNoCapacity:
-		return "list more zones or instance types, or turn on_demand_fallback on"
-	case messages.ClassNoAddresses:
-		return "list another subnet, or free addresses in this one"
-	case messages.ClassQuota:
-		return "ask AWS for a higher vCPU quota of this family, or use another family"
-	case messages.ClassMarketClosed, messages.ClassUnsupported:
-		return "choose another market, zone or instance type"
-	case messages.ClassUnauthorized:
-		return "compare the role with ebb iam-policy; ebb doctor names the missing action"
-	case messages.ClassInvalid, messages.ClassNotFound:
-		return "see instance.refused in ebb events; ebb doctor checks AMI, subnet, groups and key pair"
-	case "boot_failures":
-		return "read the console output in instance.unready (ebb events --kind instance.unready)"
-	default:
-	}
-	return "it is asked again by itself; see instance.refused in ebb events"
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func areCounted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun + " is"
-	}
-	return fmt.Sprintf("%d %ss are", n, noun)
-}
-
-func waits(n int) string {
-	if n == 1 {
-		return "1 task waits"
-	}
-	return fmt.Sprintf("%d tasks wait", n)
-}
-
-func span(seconds float64) string {
-	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
-}
-
-func ago(now, since time.Time) string { return max(0, now.Sub(since)).Round(time.Second).String() }
-
-func ahead(now, until time.Time) string { return max(0, until.Sub(now)).Round(time.Second).String() }
-
-// clip shortens a vendor's text.
-func clip(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > 160 {
-		return string(runes[:160]) + "…"
+	if parts := r.parts(status); parts != "" {
+		text += " (" + parts + ")"
 	}
 	return text
 }

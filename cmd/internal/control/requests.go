@@ -17,10 +17,12 @@ const (
 	VerbReload       = "reload"
 )
 
-// byLimit and whyLimit are the most characters of who asks and why.
+// byLimit, whyLimit and nameLimit are the most characters of who asks, of why, and
+// of the name of a queue, a resource type or an instance.
 const (
-	byLimit  = 100
-	whyLimit = 500
+	byLimit   = 100
+	whyLimit  = 500
+	nameLimit = 300
 )
 
 // StatusRequest asks for a [Status].
@@ -29,10 +31,6 @@ type StatusRequest struct {
 	// whether there are more than it holds.
 	After messages.InstanceID `json:"after,omitempty"`
 }
-
-// instancesOnce is how many instances one answer holds: as many as surely fit into
-// a message of a NATS server that is configured as usual (1 MiB).
-const instancesOnce = 800
 
 // Status answers [StatusRequest].
 type Status struct {

@@ -1,16 +1,8 @@
 package control
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/messages"
@@ -60,37 +52,6 @@ func handler[Q any](answer func(context.Context, Q) (any, error)) bus.ControlHan
 	}
 }
 
-// read decodes JSON strictly.
-func read(data []byte, into any) error {
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return invalid("the request can not be read: %s; write a JSON object with the fields of docs/control.md", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return invalid("the request has something behind its JSON object; leave that out")
-	}
-	return nil
-}
-
-func invalid(format string, args ...any) error {
-	return &messages.Failure{Class: messages.ClassInvalid, Message: fmt.Sprintf(format, args...)}
-}
-
-// checkText says whether a text of an operator may go into events.
-func checkText(field, text string, limit int) error {
-	if utf8.RuneCountInString(text) > limit {
-		return invalid("%s is longer than %d characters; write less", field, limit)
-	}
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return invalid("%s holds a character that can not be printed; write plain text on one line", field)
-	}
-	return nil
-}
-
 func (s *server) order(ctx context.Context, by string, order messages.Order) (messages.Answered, error) {
 	if err := checkText("by", by, byLimit); err != nil {
 		return messages.Answered{}, err
@@ -107,28 +68,23 @@ func (s *server) full(ctx context.Context) (messages.Status, error) {
 }
 
 func (s *server) status(ctx context.Context, request StatusRequest) (any, error) {
+	if err := checkText("after", string(request.After), nameLimit); err != nil {
+		return nil, err
+	}
 	status, err := s.full(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return page(status, request.After), nil
-}
-
-// page leaves out the instances that are in an earlier or a later answer.
-func page(status messages.Status, after messages.InstanceID) Status {
-	from, _ := slices.BinarySearchFunc(status.Instances, after, func(i messages.InstanceStatus, id messages.InstanceID) int {
-		if i.Instance <= id {
-			return -1
-		}
-		return 1
-	})
-	rest := status.Instances[from:]
-	answer := Status{Status: status, More: len(rest) > instancesOnce}
-	answer.Instances = rest[:min(len(rest), instancesOnce)]
-	return answer
+	return page(status, request.After)
 }
 
 func (s *server) explain(ctx context.Context, request ExplainRequest) (any, error) {
+	if request.Queue == "" {
+		return nil, invalid("queue is missing; write the name of a queue, as `ebb status` shows it")
+	}
+	if err := checkText("queue", string(request.Queue), nameLimit); err != nil {
+		return nil, err
+	}
 	status, err := s.full(ctx)
 	if err != nil {
 		return nil, err
@@ -155,10 +111,16 @@ func (s *server) drain(ctx context.Context, request DrainRequest) (any, error) {
 	if request.Instance == "" {
 		return nil, invalid("instance is missing; write the id of an instance, as `ebb status` shows it")
 	}
+	if err := checkText("instance", string(request.Instance), nameLimit); err != nil {
+		return nil, err
+	}
 	return done(s.order(ctx, request.By, messages.DrainInstanceNow{Instance: request.Instance, Force: request.Force}))
 }
 
 func (s *server) shutdownIdle(ctx context.Context, request ShutdownIdleRequest) (any, error) {
+	if err := checkText("resource", string(request.Resource), nameLimit); err != nil {
+		return nil, err
+	}
 	return done(s.order(ctx, request.By, messages.DrainIdleNow{Resource: request.Resource}))
 }
 
