@@ -163,7 +163,7 @@ func cut(text string) string {
 	if text == "" {
 		return "no further word"
 	}
-	return text[:min(len(text), 500)]
+	return strings.ToValidUTF8(text[:min(len(text), 500)], "")
 }
 
 // handle calls the handler; a panic in it is a failure of that request only.

@@ -134,7 +134,9 @@ func situations() map[string]func(s *messages.Status) {
 		},
 		"quota":        func(s *messages.Status) { waiting(s, 1, 0, 0, refused(s, 0, messages.ClassQuota, 10*time.Minute, 0)) },
 		"unauthorized": func(s *messages.Status) { waiting(s, 2, 0, 0, refused(s, 0, messages.ClassUnauthorized, time.Hour, 0)) },
-		"no_addresses": func(s *messages.Status) { waiting(s, 2, 0, 0, refused(s, 0, messages.ClassNoAddresses, time.Minute, 0)) },
+		"no_addresses": func(s *messages.Status) {
+			waiting(s, 2, 0, 0, refused(s, 0, messages.ClassNoAddresses, time.Minute, 0))
+		},
 		"market_closed": func(s *messages.Status) {
 			waiting(s, 2, 0, 0, refused(s, 0, messages.ClassMarketClosed, time.Hour, 0))
 		},
@@ -313,7 +315,7 @@ func TestExplainUnknownQueue(t *testing.T) {
 		class  messages.FailureClass
 		text   string
 	}{
-		{world(), "trainig", messages.ClassNotFound, `autoscaler prod watches no queue "trainig"; it watches training, cpu`},
+		{world(), "trianing-gpu", messages.ClassNotFound, `autoscaler prod watches no queue "trianing-gpu"; it watches training, cpu`},
 		{messages.Status{Autoscaler: "prod"}, "a", messages.ClassNotFound, `autoscaler prod watches no queue "a"`},
 		{silent, "training", messages.ClassTransient, "queue training did not answer in time; ask again"},
 		{many, "x", messages.ClassNotFound, "q17 and 32 more"},

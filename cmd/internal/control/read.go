@@ -73,8 +73,8 @@ func checkKeys(data []byte, fields []string) error {
 func fieldsOf(request any) []string {
 	kind := reflect.TypeOf(request).Elem()
 	names := make([]string, 0, kind.NumField())
-	for n := range kind.NumField() {
-		name, _, _ := strings.Cut(kind.Field(n).Tag.Get("json"), ",")
+	for field := range kind.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names = append(names, name)
 	}
 	return names
@@ -98,4 +98,3 @@ func checkText(field, text string, limit int) error {
 	}
 	return nil
 }
-

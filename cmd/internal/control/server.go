@@ -48,7 +48,11 @@ func handler[Q any](answer func(context.Context, Q) (any, error)) bus.ControlHan
 		if err := read(data, &request); err != nil {
 			return nil, err
 		}
-		return answer(ctx, request)
+		said, err := answer(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		return said, nil
 	}
 }
 
