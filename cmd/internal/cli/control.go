@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,13 +32,16 @@ func (i *invocation) controlCommands() []*cobra.Command {
 	}
 }
 
-// control makes a command to a running ebb. do gets a client and the autoscaler
-// that is meant.
-func (i *invocation) control(c *cobra.Command, do func(ctx context.Context, o controlOptions, client control.Client, name messages.AutoscalerName, args []string) error) *cobra.Command {
-	var o controlOptions
+// jsonFlag adds --json.
+func jsonFlag(c *cobra.Command, o *controlOptions) {
+	c.Flags().BoolVar(&o.json, "json", false, "print the answer as JSON")
+}
+
+// asks makes a command to running ebbs. do gets a client.
+func (i *invocation) asks(c *cobra.Command, o *controlOptions, do func(ctx context.Context, client control.Client, args []string) error) *cobra.Command {
 	i.serverFlags(c, &o.serverOptions)
 	c.Flags().StringVar(&o.autoscaler, "autoscaler", "", "which autoscaler; needed when several run")
-	c.Flags().BoolVar(&o.json, "json", false, "print the answer as JSON")
+	i.completeControl(c)
 	c.RunE = i.does(func(cmd *cobra.Command, args []string) error {
 		conn, err := i.server(cmd, o.serverOptions)
 		if err != nil {
@@ -48,13 +53,55 @@ func (i *invocation) control(c *cobra.Command, do func(ctx context.Context, o co
 		}
 		defer server.Close()
 		client := control.Client{Bus: server}
-		name, err := chosen(cmd.Context(), client, o.autoscaler)
+		return plainly(cmd.Context(), client, do(cmd.Context(), client, args))
+	})
+	return c
+}
+
+// control makes a command to one autoscaler: the one that is named, or the only
+// one that runs.
+func (i *invocation) control(c *cobra.Command, o *controlOptions, do func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error) *cobra.Command {
+	return i.asks(c, o, func(ctx context.Context, client control.Client, args []string) error {
+		name, err := chosen(ctx, client, o.autoscaler)
 		if err != nil {
 			return err
 		}
-		return do(cmd.Context(), o, client, name, args)
+		return do(ctx, client, name, args)
 	})
-	return c
+}
+
+// plainly is an error without the words that programs need; when nobody acts for
+// an autoscaler of the name, it says who does for others.
+func plainly(ctx context.Context, client control.Client, err error) error {
+	failure, ok := errors.AsType[*messages.Failure](err)
+	if !ok || failure.Message == "" {
+		return err
+	}
+	text := failure.Message
+	if failure.Class == messages.ClassHeld {
+		if names, err := running(ctx, client); err == nil && len(names) > 0 {
+			text += "; there is " + strings.Join(names, ", ")
+		}
+	}
+	return errors.New(text)
+}
+
+// running are the names of the autoscalers that somebody acts for.
+func running(ctx context.Context, client control.Client) ([]string, error) {
+	found, err := client.Autoscalers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(found))
+	for _, f := range found {
+		names = append(names, string(f.Autoscaler))
+	}
+	return slices.Compact(names), nil
+}
+
+// nobodyRuns says what to do when no autoscaler answers.
+func nobodyRuns() error {
+	return errors.New("no autoscaler answers at this event server: no ebb acts, or it is starting (try again), or it runs elsewhere (--nats or --config say where)")
 }
 
 // chosen is the autoscaler that is named, or the only one that runs.
@@ -62,21 +109,16 @@ func chosen(ctx context.Context, client control.Client, name string) (messages.A
 	if name != "" {
 		return messages.AutoscalerName(name), nil
 	}
-	found, err := client.Autoscalers(ctx)
-	if err != nil {
+	names, err := running(ctx, client)
+	switch {
+	case err != nil:
 		return "", err
+	case len(names) == 0:
+		return "", nobodyRuns()
+	case len(names) > 1:
+		return "", usagef("several autoscalers run; write --autoscaler with one of %s", strings.Join(names, ", "))
 	}
-	names := make([]string, 0, len(found))
-	for _, f := range found {
-		names = append(names, string(f.Autoscaler))
-	}
-	switch len(names) {
-	case 0:
-		return "", fmt.Errorf("no autoscaler answers at this event server: no ebb acts, or it is starting (try again), or it runs elsewhere (--nats or --config say where)")
-	case 1:
-		return found[0].Autoscaler, nil
-	}
-	return "", usagef("several autoscalers run; write --autoscaler with one of %s", strings.Join(names, ", "))
+	return messages.AutoscalerName(names[0]), nil
 }
 
 // me is who asks, for events.
@@ -103,19 +145,41 @@ func (i *invocation) asJSON(answer any) error {
 func (i *invocation) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "status", Short: "Show queues, resource types and instances of a running ebb", Args: flagsOnly,
-		Long: "Show what the running autoscalers know: queues with their waiting tasks, resource\n" +
-			"types with their instances, and each instance. Times are as of the answer.",
-		Example: "  ebb status\n  ebb status --autoscaler prod --json | jq '.[0].instances[].instance'",
+		Long: "Show what the running autoscalers know, or the one of --autoscaler: queues with\n" +
+			"their waiting tasks, resource types with their instances, and each instance. In a\n" +
+			"terminal, lines are cut to its width; `ebb explain QUEUE` has all of a WHY. With\n" +
+			"--json it is an array with an object for each autoscaler.",
+		Example: "  ebb status\n  ebb status --autoscaler prod --json | jq -r '.[0].instances[].instance'",
 	}
-	return i.control(c, func(ctx context.Context, o controlOptions, client control.Client, name messages.AutoscalerName, _ []string) error {
-		status, err := client.Status(ctx, name)
-		if err != nil {
-			return err
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.asks(c, &o, func(ctx context.Context, client control.Client, _ []string) error {
+		names, err := []string{o.autoscaler}, error(nil)
+		if o.autoscaler == "" {
+			if names, err = running(ctx, client); err != nil {
+				return err
+			}
+		}
+		if len(names) == 0 {
+			return nobodyRuns()
+		}
+		all := make([]messages.Status, 0, len(names))
+		for _, name := range names {
+			status, err := client.Status(ctx, messages.AutoscalerName(name))
+			if err != nil {
+				return err
+			}
+			all = append(all, status)
 		}
 		if o.json {
-			return i.asJSON(status)
+			return i.asJSON(all)
 		}
-		fmt.Fprint(i.Stdout, statusText(status))
+		for n, status := range all {
+			if n > 0 {
+				fmt.Fprintln(i.Stdout)
+			}
+			fmt.Fprint(i.Stdout, statusText(status, i.width()))
+		}
 		return nil
 	})
 }
@@ -125,7 +189,10 @@ func (i *invocation) explainCommand() *cobra.Command {
 		Use: "explain QUEUE", Short: "Say why the tasks of a queue wait, and what can be done", Args: oneArg("a queue"),
 		Example: "  ebb explain training",
 	}
-	return i.control(c, func(ctx context.Context, o controlOptions, client control.Client, name messages.AutoscalerName, args []string) error {
+	i.argumentFrom(c, queueNames)
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error {
 		why, err := client.Explain(ctx, name, messages.QueueName(args[0]))
 		if err != nil {
 			return err
@@ -133,7 +200,7 @@ func (i *invocation) explainCommand() *cobra.Command {
 		if o.json {
 			return i.asJSON(why)
 		}
-		fmt.Fprintln(i.Stdout, why.Summary)
+		fmt.Fprintln(i.Stdout, why.Outcome)
 		for _, f := range why.Findings {
 			fmt.Fprintf(i.Stdout, "\n  %s %s\n", f.About, f.Text)
 			if f.Cure != "" {
@@ -165,12 +232,20 @@ func (i *invocation) pauseCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&why, "why", "", "what others should know about it")
 	c.Flags().DurationVar(&span, "for", 0, "when it ends by itself, such as 2h; default when resumed")
-	return i.control(c, func(ctx context.Context, _ controlOptions, client control.Client, name messages.AutoscalerName, _ []string) error {
-		if span < 0 {
-			return usagef("--for %s is negative; write a duration such as 2h", span)
+	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("for") && span <= 0 {
+			return usagef("--for %s is no while; write a duration such as 2h, or leave it out to pause until resumed", span)
 		}
+		return nil
+	}
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
 		if err := client.Pause(ctx, name, control.PauseRequest{By: i.me(), Why: why, Seconds: span.Seconds()}); err != nil {
 			return err
+		}
+		if o.json {
+			return i.asJSON(control.Done{})
 		}
 		text := "until `ebb resume`"
 		if span > 0 {
@@ -183,9 +258,14 @@ func (i *invocation) pauseCommand() *cobra.Command {
 
 func (i *invocation) resumeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "resume", Short: "Launch again after a pause", Args: flagsOnly}
-	return i.control(c, func(ctx context.Context, _ controlOptions, client control.Client, name messages.AutoscalerName, _ []string) error {
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
 		if err := client.Resume(ctx, name, control.ResumeRequest{By: i.me()}); err != nil {
 			return err
+		}
+		if o.json {
+			return i.asJSON(control.Done{})
 		}
 		fmt.Fprintf(i.Stdout, "%s launches again\n", name)
 		return nil
@@ -201,11 +281,17 @@ func (i *invocation) drainCommand() *cobra.Command {
 			"(and put back into its queue where requeue_lost_tasks says so).",
 		Example: "  ebb drain i-0123456789abcdef0",
 	}
+	i.argumentFrom(c, instanceIDs)
 	c.Flags().BoolVar(&force, "force", false, "terminate it at once, with whatever it runs")
-	return i.control(c, func(ctx context.Context, _ controlOptions, client control.Client, name messages.AutoscalerName, args []string) error {
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error {
 		done, err := client.Drain(ctx, name, control.DrainRequest{By: i.me(), Instance: messages.InstanceID(args[0]), Force: force})
 		if err != nil {
 			return err
+		}
+		if o.json {
+			return i.asJSON(done)
 		}
 		for _, id := range done.Instances {
 			if force {
@@ -226,10 +312,15 @@ func (i *invocation) shutdownIdleCommand() *cobra.Command {
 			"it has heard stays.",
 	}
 	c.Flags().StringVar(&resource, "resource", "", "those of this resource type only")
-	return i.control(c, func(ctx context.Context, _ controlOptions, client control.Client, name messages.AutoscalerName, _ []string) error {
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
 		done, err := client.ShutdownIdle(ctx, name, control.ShutdownIdleRequest{By: i.me(), Resource: messages.ResourceName(resource)})
 		if err != nil {
 			return err
+		}
+		if o.json {
+			return i.asJSON(done)
 		}
 		if len(done.Instances) == 0 {
 			fmt.Fprintln(i.Stdout, "no instance is idle")
@@ -248,7 +339,9 @@ func (i *invocation) reloadCommand() *cobra.Command {
 		Long: "Have the ebb that acts for the autoscaler read its configuration file again. One\n" +
 			"that is not sound changes nothing. Running instances are kept.",
 	}
-	return i.control(c, func(ctx context.Context, o controlOptions, client control.Client, name messages.AutoscalerName, _ []string) error {
+	var o controlOptions
+	jsonFlag(c, &o)
+	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
 		done, err := client.Reload(ctx, name, control.ReloadRequest{By: i.me()})
 		if err != nil {
 			return err

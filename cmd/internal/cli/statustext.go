@@ -4,64 +4,70 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/messages"
 )
 
-// statusText is a status for a terminal: a heading, and a table each of queues,
-// resource types and instances.
-func statusText(s messages.Status) string {
-	var b strings.Builder
-	b.WriteString(statusHead(s))
-	b.WriteString("\n" + queueTable(s))
-	b.WriteString("\n" + resourceTable(s))
+// statusText is a status for a terminal of some width, or 0 for any: a heading,
+// and a table each of queues, resource types and instances.
+func statusText(s messages.Status, width int) string {
+	blocks := [][]string{statusHead(s), queueTable(s, s.Queues, width), resourceTable(s, s.Resources, width)}
 	if len(s.Instances) > 0 {
-		b.WriteString("\n" + instanceTable(s, s.Instances))
+		blocks = append(blocks, instanceTable(s, s.Instances, width))
 	}
-	return b.String()
+	texts := make([]string, 0, len(blocks))
+	for _, lines := range blocks {
+		texts = append(texts, strings.Join(lines, "\n")+"\n")
+	}
+	return strings.Join(texts, "\n")
 }
 
 // statusHead says who acts, and what is wrong with the world.
-func statusHead(s messages.Status) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: ebb %s, %s is owner %d for %s", s.Autoscaler, s.Version, s.Holder, s.Epoch, since(s, s.StartedAt))
+func statusHead(s messages.Status) []string {
+	first := fmt.Sprintf("%s: ebb %s, %s has acted for %s", s.Autoscaler, s.Version, eventtext.Clean(s.Holder), since(s, s.StartedAt))
 	if s.Stopping {
-		b.WriteString(", and is stopping")
+		first += ", and is STOPPING"
 	}
-	fmt.Fprintf(&b, "\nClearML %s; EC2 %s; events %s\n", sourceText(s, s.ClearML), sourceText(s, s.EC2), outboxText(s))
+	lines := []string{
+		first,
+		fmt.Sprintf("ClearML %s; EC2 %s; events %s", sourceText(s, s.ClearML), sourceText(s, s.EC2), outboxText(s)),
+	}
 	if usd, unknown := hourly(s); usd > 0 {
-		fmt.Fprintf(&b, "about $%.2f an hour", usd)
+		line := fmt.Sprintf("%s, about $%.2f an hour", counted(len(s.Instances), "instance"), usd)
 		if unknown > 0 {
-			fmt.Fprintf(&b, ", without %d of unknown price", unknown)
+			line += fmt.Sprintf(", without %d of unknown price", unknown)
 		}
-		b.WriteString("\n")
+		lines = append(lines, line)
 	}
 	if p := s.Pause; p != nil {
-		fmt.Fprintf(&b, "PAUSED for %s", since(s, p.At))
-		if p.By != "" {
-			fmt.Fprintf(&b, " by %s", p.By)
-		}
-		if !p.Until.IsZero() {
-			fmt.Fprintf(&b, ", until %s", p.Until.UTC().Format(time.RFC3339))
-		}
-		if p.Why != "" {
-			fmt.Fprintf(&b, ": %s", p.Why)
-		}
-		b.WriteString("\n")
+		lines = append(lines, pauseText(s, *p))
 	}
 	if len(s.Silent) > 0 {
-		fmt.Fprintf(&b, "no answer in time from %s: nothing is said of it below\n", strings.Join(s.Silent, ", "))
+		lines = append(lines, fmt.Sprintf("NO ANSWER in time from %s: nothing is said of it here", eventtext.Clean(strings.Join(s.Silent, ", "))))
 	}
-	return b.String()
+	return lines
+}
+
+func pauseText(s messages.Status, p messages.Pause) string {
+	text := "PAUSED for " + since(s, p.At)
+	if p.By != "" {
+		text += " by " + eventtext.Clean(p.By)
+	}
+	if !p.Until.IsZero() {
+		text += fmt.Sprintf(", until %s (in %s)", p.Until.UTC().Format(time.RFC3339), span(p.Until.Sub(s.At)))
+	}
+	if p.Why != "" {
+		text += ": " + eventtext.Clean(p.Why)
+	}
+	return text
 }
 
 func sourceText(s messages.Status, source messages.SourceStatus) string {
 	switch {
 	case !source.DownSince.IsZero():
-		return fmt.Sprintf("FAILS for %s (%s)", since(s, source.DownSince), source.Class)
+		return fmt.Sprintf("FAILS for %s (%s)", since(s, source.DownSince), spaced(string(source.Class)))
 	case source.LastGood.IsZero():
 		return "not asked yet"
 	}
@@ -74,7 +80,7 @@ func outboxText(s messages.Status) string {
 		text = fmt.Sprintf("%d not published yet", s.EventsPending)
 	}
 	if s.EventsLost > 0 {
-		text += fmt.Sprintf(", %d lost", s.EventsLost)
+		text += fmt.Sprintf(", %d LOST", s.EventsLost)
 	}
 	return text
 }
@@ -90,32 +96,19 @@ func hourly(s messages.Status) (usd float64, unknown int) {
 	return usd, unknown
 }
 
-func table(rows func(w *tabwriter.Writer)) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
-	rows(w)
-	_ = w.Flush() // into memory
-	lines := strings.Split(b.String(), "\n")
-	for n, line := range lines {
-		lines[n] = strings.TrimRight(line, " ")
-	}
-	return strings.Join(lines, "\n")
-}
-
-func queueTable(s messages.Status) string {
-	return table(func(w *tabwriter.Writer) {
-		fmt.Fprintln(w, "QUEUE\tWAITING\tFIRST FOR\tSERVED BY\tWHY")
-		for _, q := range s.Queues {
-			waits, first := "?", "?"
-			if q.Known {
-				waits, first = fmt.Sprint(q.Waiting), "-"
-			}
-			if q.Waiting > 0 {
-				first = span(time.Duration(q.WaitSeconds * float64(time.Second)))
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", q.Queue, waits, first, served(q.Resources), whyText(q.Verdict))
+func queueTable(s messages.Status, queues []messages.QueueStatus, width int) []string {
+	rows := make([][]string, 0, len(queues))
+	for _, q := range queues {
+		waits, first := "?", "?"
+		if q.Known {
+			waits, first = fmt.Sprint(q.Waiting), "-"
 		}
-	})
+		if q.Waiting > 0 {
+			first = span(time.Duration(q.WaitSeconds * float64(time.Second)))
+		}
+		rows = append(rows, []string{eventtext.Clean(string(q.Queue)), waits, first, served(q.Resources), whyText(s, q)})
+	}
+	return tableLines(columns("QUEUE", "#WAITING", "#FIRST FOR", "SERVED BY", "WHY"), rows, width)
 }
 
 func served(resources []messages.ResourceName) string {
@@ -126,111 +119,153 @@ func served(resources []messages.ResourceName) string {
 	return strings.Join(parts, ", ")
 }
 
-// whyText is a verdict in few words.
-func whyText(v messages.QueuePlanned) string {
-	if v.Waiting == 0 {
+// whyText says what becomes of the tasks of a queue in few words; `ebb explain`
+// has all of them.
+func whyText(s messages.Status, q messages.QueueStatus) string {
+	v := q.Verdict
+	switch {
+	case !q.Known:
+		return "not seen yet"
+	case q.Waiting == 0:
 		return "nothing waits"
+	case v.Waiting != q.Waiting:
+		return "decided about in a moment"
 	}
-	parts := []string{fmt.Sprintf("%d covered, %d launching, %d unmet", v.Covered, v.Launching, v.Unmet)}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		text string
+	}{{v.Covered, "covered"}, {v.Launching, "launching"}, {v.Unmet, "get nothing"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
+		}
+	}
+	text := strings.Join(parts, ", ")
+	var reasons []string
 	for _, reason := range v.Reasons {
-		parts = append(parts, eventtext.Reason(reason))
+		reasons = append(reasons, shortReason(s, reason))
 	}
-	return strings.Join(parts, "; ")
+	if len(reasons) > 0 {
+		text += ": " + strings.Join(reasons, ", ")
+	}
+	return text
 }
 
-func resourceTable(s messages.Status) string {
-	conditions := messages.Conditions()
-	return table(func(w *tabwriter.Writer) {
-		fmt.Fprint(w, "RESOURCE\tALIVE\tMAX\tLAUNCHING")
-		for _, condition := range conditions {
-			fmt.Fprintf(w, "\t%s", strings.ToUpper(string(condition)))
+// shortReason is why a task gets nothing, in few words.
+func shortReason(s messages.Status, reason messages.Reason) string {
+	subject := eventtext.Clean(reason.Subject)
+	switch reason.Code {
+	case messages.ReasonPaused:
+		return "paused"
+	case messages.ReasonStale:
+		return "ClearML does not answer in time"
+	case messages.ReasonFleetUnknown:
+		return subject + " waits for EC2's listing"
+	case messages.ReasonNoResource:
+		return "no resource type serves it"
+	case messages.ReasonAtMax:
+		return fmt.Sprintf("%s at its max of %d", subject, reason.Limit)
+	case messages.ReasonBlocked:
+		at := slices.IndexFunc(s.Resources, func(r messages.ResourceStatus) bool { return string(r.Resource) == reason.Subject })
+		if at < 0 || len(s.Resources[at].Blocks) == 0 {
+			return subject + " refused by EC2"
 		}
-		fmt.Fprintln(w, "\tNOTE")
-		for _, r := range s.Resources {
-			fmt.Fprintf(w, "%s\t%d\t%d\t%d", r.Resource, r.Alive, r.Max, r.Launching)
-			for _, condition := range conditions {
-				fmt.Fprintf(w, "\t%d", count(s, r.Resource, condition))
-			}
-			fmt.Fprintf(w, "\t%s\n", resourceNote(s, r))
-		}
-	})
+		return fmt.Sprintf("%s refused by EC2 (%s)", subject, spaced(string(s.Resources[at].Blocks[0].Class)))
+	default:
+		return eventtext.Reason(reason)
+	}
 }
 
-func count(s messages.Status, resource messages.ResourceName, condition messages.Condition) int {
-	n := 0
+func resourceTable(s messages.Status, resources []messages.ResourceStatus, width int) []string {
+	counts := make(map[messages.ResourceName]map[messages.Condition]int)
+	total := make(map[messages.Condition]int)
 	for _, i := range s.Instances {
-		if i.Resource == resource && i.Condition == condition {
-			n++
+		if counts[i.Resource] == nil {
+			counts[i.Resource] = make(map[messages.Condition]int)
 		}
+		counts[i.Resource][i.Condition]++
+		total[i.Condition]++
 	}
-	return n
+	// What is rare has a column only while there is any.
+	shown := slices.DeleteFunc(messages.Conditions(), func(c messages.Condition) bool {
+		return total[c] == 0 && c != messages.ConditionBooting && c != messages.ConditionIdle && c != messages.ConditionBusy
+	})
+	heads := columns("RESOURCE", "#ALIVE", "#MAX", "#LAUNCHING")
+	for _, condition := range shown {
+		heads = append(heads, column{strings.ToUpper(string(condition)), true})
+	}
+	heads = append(heads, column{name: "NOTE"})
+	rows := make([][]string, 0, len(resources))
+	for _, r := range resources {
+		row := []string{eventtext.Clean(string(r.Resource)), fmt.Sprint(r.Alive), fmt.Sprint(r.Max), dash(r.Launching)}
+		for _, condition := range shown {
+			row = append(row, dash(counts[r.Resource][condition]))
+		}
+		rows = append(rows, append(row, resourceNote(s, r)))
+	}
+	return tableLines(heads, rows, width)
+}
+
+// dash is a number in which nothing catches no eye.
+func dash(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }
 
 // resourceNote says what keeps a resource type from launching.
 func resourceNote(s messages.Status, r messages.ResourceStatus) string {
 	var notes []string
 	if !r.Known {
-		notes = append(notes, "not known yet")
+		notes = append(notes, "waits for EC2's listing")
 	}
 	if r.Retired {
 		notes = append(notes, "not configured any more")
 	}
-	for _, reason := range r.Held {
-		notes = append(notes, "held: "+eventtext.Reason(reason))
-	}
 	if len(r.Blocks) > 0 {
 		soonest := slices.MinFunc(r.Blocks, func(a, b messages.Blocked) int { return a.Until.Compare(b.Until) })
-		notes = append(notes, fmt.Sprintf("%d of %d offerings blocked (%s; next in %s)",
-			len(r.Blocks), len(r.Offerings), soonest.Class, span(max(0, soonest.Until.Sub(s.At)))))
+		notes = append(notes, fmt.Sprintf("%d of %d choices refused (%s), asked again in %s",
+			len(r.Blocks), len(r.Offerings), spaced(string(soonest.Class)), span(soonest.Until.Sub(s.At))))
+	}
+	for _, reason := range r.Held {
+		notes = append(notes, "somebody has to act: "+spaced(eventtext.Clean(reason.Subject)))
 	}
 	return strings.Join(notes, "; ")
 }
 
-func instanceTable(s messages.Status, instances []messages.InstanceStatus) string {
-	return table(func(w *tabwriter.Writer) {
-		fmt.Fprintln(w, "INSTANCE\tRESOURCE\tTYPE\tMARKET\tZONE\tSTATE\tFOR\tUP\t$/H\tTASK")
-		for _, i := range instances {
-			price := "?"
-			if i.HourlyUSD > 0 {
-				price = fmt.Sprintf("%.2f", i.HourlyUSD)
-			}
-			state := string(i.Condition)
-			if i.Notice != "" {
-				state += " (" + string(i.Notice) + ")"
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.Instance, i.Resource, i.Offering.InstanceType, i.Offering.Market,
-				i.Offering.Zone, state, since(s, i.Since), since(s, i.LaunchedAt), price, taskText(i))
+func instanceTable(s messages.Status, instances []messages.InstanceStatus, width int) []string {
+	rows := make([][]string, 0, len(instances))
+	for _, i := range instances {
+		price := "?"
+		if i.HourlyUSD > 0 {
+			price = fmt.Sprintf("%.2f", i.HourlyUSD)
 		}
-	})
+		state := string(i.Condition)
+		if i.Notice != "" {
+			state += " (" + string(i.Notice) + ")"
+		}
+		rows = append(rows, []string{
+			string(i.Instance), eventtext.Clean(string(i.Resource)), i.Offering.InstanceType, string(i.Offering.Market), i.Offering.Zone,
+			state, since(s, i.Since), since(s, i.LaunchedAt), price, taskText(i),
+		})
+	}
+	return tableLines(columns("INSTANCE", "RESOURCE", "TYPE", "MARKET", "ZONE", "STATE", "#FOR", "#UP", "#$/H", "TASK, OR WHY IT GOES"), rows, width)
 }
 
-// taskText names a task: what its user called it, or its id.
+// taskText names a task, by what its user called it or else its id; of an
+// instance that goes it says why.
 func taskText(i messages.InstanceStatus) string {
 	text := string(i.Task)
 	if i.TaskName != "" {
 		text = i.TaskName
 	}
+	if text == "" && len(i.Reasons) > 0 {
+		return clip(eventtext.Reason(i.Reasons[0]), 60)
+	}
 	return clip(eventtext.Clean(text), 40)
 }
 
-func clip(text string, width int) string {
-	if runes := []rune(text); len(runes) > width {
-		return string(runes[:width-1]) + "…"
-	}
-	return text
-}
+func since(s messages.Status, at time.Time) string { return span(s.At.Sub(at)) }
 
-func since(s messages.Status, at time.Time) string { return span(max(0, s.At.Sub(at))) }
-
-// span is a duration in its two largest units: 45s, 12m, 3h12m, 2d4h.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
-}
+func spaced(code string) string { return strings.ReplaceAll(code, "_", " ") }

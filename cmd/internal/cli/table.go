@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+)
+
+// column is a heading; numbers stand to the right.
+type column struct {
+	name  string
+	right bool
+}
+
+// columns are headings; one that begins with # is of numbers.
+func columns(names ...string) []column {
+	all := make([]column, 0, len(names))
+	for _, name := range names {
+		text, right := strings.CutPrefix(name, "#")
+		all = append(all, column{text, right})
+	}
+	return all
+}
+
+// tableLines are a heading and rows under it, with two spaces between columns, no
+// line wider than width; 0 is any width.
+func tableLines(heads []column, rows [][]string, width int) []string {
+	widths := make([]int, len(heads))
+	names := make([]string, len(heads))
+	for n, head := range heads {
+		names[n], widths[n] = head.name, lipgloss.Width(head.name)
+	}
+	for _, row := range rows {
+		for n, cell := range row {
+			widths[n] = max(widths[n], lipgloss.Width(cell))
+		}
+	}
+	lines := make([]string, 0, len(rows)+1)
+	for _, row := range append([][]string{names}, rows...) {
+		var b strings.Builder
+		for n, cell := range row {
+			pad := strings.Repeat(" ", widths[n]-lipgloss.Width(cell))
+			if heads[n].right {
+				b.WriteString(pad + cell + "  ")
+			} else {
+				b.WriteString(cell + pad + "  ")
+			}
+		}
+		lines = append(lines, clip(strings.TrimRight(b.String(), " "), width))
+	}
+	return lines
+}
+
+// clip shortens a text to what fits into so many columns of a terminal, and says
+// so with an ellipsis; 0 is any number.
+func clip(text string, width int) string {
+	if width <= 0 || len(text) <= width || lipgloss.Width(text) <= width {
+		return text
+	}
+	var b strings.Builder
+	used := 0
+	for _, r := range text {
+		wide := lipgloss.Width(string(r))
+		if used+wide > width-1 {
+			break
+		}
+		used += wide
+		b.WriteRune(r)
+	}
+	return b.String() + "…"
+}
+
+// span is a duration in its two largest units: 45s, 12m, 3h12m, 2d4h.
+func span(d time.Duration) string {
+	switch d = max(0, d); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}
