@@ -116,6 +116,8 @@ func (i *invocation) root() *cobra.Command {
 	}
 	root.AddCommand(i.initCommand(), i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
 	root.AddCommand(i.controlCommands()...)
+	root.AddCommand(i.completionCommand(root), i.manCommand(root))
+	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }
 

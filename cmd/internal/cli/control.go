@@ -139,12 +139,13 @@ func (i *invocation) me() string {
 func (i *invocation) asJSON(answer any) error {
 	encoder := json.NewEncoder(i.Stdout)
 	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
 	return encoder.Encode(answer)
 }
 
 func (i *invocation) statusCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "status", Short: "Show queues, resource types and instances of a running ebb", Args: flagsOnly,
+		Use: "status", Short: "Show queues, resource types and instances of a running ebb", Args: namedByFlag,
 		Long: "Show what the running autoscalers know, or the one of --autoscaler: queues with\n" +
 			"their waiting tasks, resource types with their instances, and each instance. In a\n" +
 			"terminal, lines are cut to its width; `ebb explain QUEUE` has all of a WHY. With\n" +
@@ -211,6 +212,26 @@ func (i *invocation) explainCommand() *cobra.Command {
 	})
 }
 
+// namedByFlag refuses arguments: the autoscaler of these commands has a flag.
+func namedByFlag(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%q is an argument too many; the autoscaler is named with --autoscaler", args[0])
+	}
+	return nil
+}
+
+// exactly is a duration without units that are zero.
+func exactly(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // oneArg wants exactly one argument.
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -225,7 +246,7 @@ func (i *invocation) pauseCommand() *cobra.Command {
 	var why string
 	var span time.Duration
 	c := &cobra.Command{
-		Use: "pause", Short: "Launch nothing until resumed, or for a while", Args: flagsOnly,
+		Use: "pause", Short: "Launch nothing until resumed, or for a while", Args: namedByFlag,
 		Long: "Launch nothing until `ebb resume`, or for a while. Running tasks go on, idle\n" +
 			"instances end as usual, and lost tasks are put back. A restart keeps the pause.",
 		Example: "  ebb pause --why \"moving the data set\" --for 2h",
@@ -235,6 +256,9 @@ func (i *invocation) pauseCommand() *cobra.Command {
 	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("for") && span <= 0 {
 			return usagef("--for %s is no while; write a duration such as 2h, or leave it out to pause until resumed", span)
+		}
+		if span > control.LongestPause {
+			return usagef("--for %s is more than a year; leave it out to pause until resumed", span)
 		}
 		return nil
 	}
@@ -249,7 +273,7 @@ func (i *invocation) pauseCommand() *cobra.Command {
 		}
 		text := "until `ebb resume`"
 		if span > 0 {
-			text = "for " + span.String()
+			text = "for " + exactly(span)
 		}
 		fmt.Fprintf(i.Stdout, "%s launches nothing %s\n", name, text)
 		return nil
@@ -257,7 +281,7 @@ func (i *invocation) pauseCommand() *cobra.Command {
 }
 
 func (i *invocation) resumeCommand() *cobra.Command {
-	c := &cobra.Command{Use: "resume", Short: "Launch again after a pause", Args: flagsOnly}
+	c := &cobra.Command{Use: "resume", Short: "Launch again after a pause", Args: namedByFlag}
 	var o controlOptions
 	jsonFlag(c, &o)
 	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
@@ -307,7 +331,7 @@ func (i *invocation) drainCommand() *cobra.Command {
 func (i *invocation) shutdownIdleCommand() *cobra.Command {
 	var resource string
 	c := &cobra.Command{
-		Use: "shutdown-idle", Short: "Let all idle instances go, whatever their idle time", Args: flagsOnly,
+		Use: "shutdown-idle", Short: "Let all idle instances go, whatever their idle time", Args: namedByFlag,
 		Long: "Let all idle instances go, whatever their idle time. One that takes a task before\n" +
 			"it has heard stays.",
 	}
@@ -335,7 +359,7 @@ func (i *invocation) shutdownIdleCommand() *cobra.Command {
 
 func (i *invocation) reloadCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "reload", Short: "Have a running ebb read its configuration again", Args: flagsOnly,
+		Use: "reload", Short: "Have a running ebb read its configuration again", Args: namedByFlag,
 		Long: "Have the ebb that acts for the autoscaler read its configuration file again. One\n" +
 			"that is not sound changes nothing. Running instances are kept.",
 	}

@@ -108,7 +108,11 @@ func queueTable(s messages.Status, queues []messages.QueueStatus, width int) []s
 		}
 		rows = append(rows, []string{eventtext.Clean(string(q.Queue)), waits, first, served(q.Resources), whyText(s, q)})
 	}
-	return tableLines(columns("QUEUE", "#WAITING", "#FIRST FOR", "SERVED BY", "WHY"), rows, width)
+	heads := columns("QUEUE", "#WAITING", "#FIRST FOR", "SERVED BY", "WHY")
+	if isNarrow(width) {
+		heads, rows = without(heads, rows, "SERVED BY")
+	}
+	return tableLines(heads, rows, width)
 }
 
 func served(resources []messages.ResourceName) string {
@@ -135,7 +139,7 @@ func whyText(s messages.Status, q messages.QueueStatus) string {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{v.Covered, "covered"}, {v.Launching, "launching"}, {v.Unmet, "get nothing"}} {
+	}{{v.Covered, "covered"}, {v.Launching, "launching"}, {v.Unmet, "without"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
@@ -195,13 +199,17 @@ func resourceTable(s messages.Status, resources []messages.ResourceStatus, width
 		heads = append(heads, column{strings.ToUpper(string(condition)), true})
 	}
 	heads = append(heads, column{name: "NOTE"})
-	rows := make([][]string, 0, len(resources))
+	rows, launching := make([][]string, 0, len(resources)), 0
 	for _, r := range resources {
 		row := []string{eventtext.Clean(string(r.Resource)), fmt.Sprint(r.Alive), fmt.Sprint(r.Max), dash(r.Launching)}
 		for _, condition := range shown {
 			row = append(row, dash(counts[r.Resource][condition]))
 		}
 		rows = append(rows, append(row, resourceNote(s, r)))
+		launching += r.Launching
+	}
+	if launching == 0 {
+		heads, rows = without(heads, rows, "LAUNCHING")
 	}
 	return tableLines(heads, rows, width)
 }
@@ -250,7 +258,13 @@ func instanceTable(s messages.Status, instances []messages.InstanceStatus, width
 			state, since(s, i.Since), since(s, i.LaunchedAt), price, taskText(i),
 		})
 	}
-	return tableLines(columns("INSTANCE", "RESOURCE", "TYPE", "MARKET", "ZONE", "STATE", "#FOR", "#UP", "#$/H", "TASK, OR WHY IT GOES"), rows, width)
+	heads := columns("INSTANCE", "RESOURCE", "TYPE", "MARKET", "ZONE", "STATE", "#FOR", "#UP", "#$/H", "TASK, OR WHY IT GOES")
+	if isNarrow(width) {
+		for _, name := range []string{"TYPE", "MARKET", "ZONE"} {
+			heads, rows = without(heads, rows, name)
+		}
+	}
+	return tableLines(heads, rows, width)
 }
 
 // taskText names a task, by what its user called it or else its id; of an

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,22 @@ func columns(names ...string) []column {
 		all = append(all, column{text, right})
 	}
 	return all
+}
+
+// narrow is the width below which a table leaves out what one can do without.
+const narrow = 100
+
+// isNarrow says whether a terminal of the width has no room for everything.
+func isNarrow(width int) bool { return width > 0 && width < narrow }
+
+// without leaves out a column.
+func without(heads []column, rows [][]string, name string) ([]column, [][]string) {
+	at := slices.IndexFunc(heads, func(c column) bool { return c.name == name })
+	heads = slices.Delete(heads, at, at+1)
+	for n, row := range rows {
+		rows[n] = slices.Delete(row, at, at+1)
+	}
+	return heads, rows
 }
 
 // tableLines are a heading and rows under it, with two spaces between columns, no

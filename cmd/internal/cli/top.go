@@ -25,7 +25,7 @@ const (
 
 func (i *invocation) topCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "top", Short: "Watch a running ebb live in the terminal", Args: flagsOnly,
+		Use: "top", Short: "Watch a running ebb live in the terminal", Args: namedByFlag,
 		Long: "Watch queues, resource types, instances and events of a running ebb. Up and down\n" +
 			"scroll the instances, s sorts them by another column, e shows more events, q quits.",
 		Example: "  ebb top --autoscaler prod",

@@ -130,6 +130,11 @@ func (t top) layout() layout {
 	room -= l.events
 	l.queues = min(len(t.status.Queues), max(1, room/4))
 	l.resources = min(len(t.status.Resources), max(1, room/4))
+	// What few instances leave goes to queues and resource types.
+	spare := max(0, room-l.queues-l.resources-max(1, len(t.status.Instances)))
+	more := min(spare-min(spare/2, len(t.status.Resources)-l.resources), len(t.status.Queues)-l.queues)
+	l.queues += more
+	l.resources += min(spare-more, len(t.status.Resources)-l.resources)
 	l.instances = max(1, room-l.queues-l.resources)
 	return l
 }

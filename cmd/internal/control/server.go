@@ -8,8 +8,8 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-// longestPause is the longest that a pause with an end may be.
-const longestPause = 366 * 24 * time.Hour
+// LongestPause is the longest that a pause with an end may be.
+const LongestPause = 366 * 24 * time.Hour
 
 // Engine carries out what is asked. Every error carries a [messages.Failure].
 type Engine interface {
@@ -100,8 +100,8 @@ func (s *server) pause(ctx context.Context, request PauseRequest) (any, error) {
 	if err := checkText("why", request.Why, whyLimit); err != nil {
 		return nil, err
 	}
-	if !(request.Seconds >= 0 && request.Seconds <= longestPause.Seconds()) { // NaN is not either
-		return nil, invalid("seconds is not between 0 and %.0f; leave it out to pause until resumed", longestPause.Seconds())
+	if !(request.Seconds >= 0 && request.Seconds <= LongestPause.Seconds()) { // NaN is not either
+		return nil, invalid("seconds is not between 0 and %.0f; leave it out to pause until resumed", LongestPause.Seconds())
 	}
 	order := messages.PauseLaunches{Why: request.Why, Until: request.until(s.engine.Now())}
 	return done(s.order(ctx, request.By, order))

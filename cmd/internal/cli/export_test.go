@@ -1,0 +1,15 @@
+package cli
+
+import (
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/ebbscale/ebb/messages"
+)
+
+// What tests of the live view need to see.
+
+func NewTop(name messages.AutoscalerName) tea.Model { return newTop(name) }
+
+func TopStatus(status messages.Status, err error) tea.Msg { return statusMessage{status, err} }
+
+func TopEvent(line string) tea.Msg { return eventMessage(line) }
