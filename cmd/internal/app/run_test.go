@@ -78,6 +78,7 @@ type testRegion struct {
 	dir     string
 	port    int
 	urls    [2]string
+	natsURL string // of an event server that several processes share
 	close   func()
 }
 
@@ -144,8 +145,7 @@ func newRegion(t *testing.T) *testRegion {
 func (r *testRegion) load(idle string, most int) config.File {
 	r.t.Helper()
 	path := filepath.Join(r.dir, "ebb.yaml")
-	text := fmt.Sprintf(runConfiguration, filepath.Join(r.dir, "state"), r.port, r.urls[0], r.urls[1], idle, most)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(r.text(idle, most)), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	file, err := config.Load(config.Source{Path: path})
@@ -153,6 +153,11 @@ func (r *testRegion) load(idle string, most int) config.File {
 		r.t.Fatal(err)
 	}
 	return file
+}
+
+// text is that configuration as a file.
+func (r *testRegion) text(idle string, most int) string {
+	return fmt.Sprintf(runConfiguration, filepath.Join(r.dir, "state"), r.port, r.urls[0], r.urls[1], idle, most)
 }
 
 func (r *testRegion) count(status fakeclearml.Status) int {
