@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/ebbscale/ebb/cmd/internal/control"
@@ -22,6 +23,7 @@ type controlOptions struct {
 
 	autoscaler string
 	json       bool
+	quiet      bool // nothing but the command itself writes to the terminal
 }
 
 // controlCommands are those that a running ebb answers.
@@ -46,6 +48,9 @@ func (i *invocation) asks(c *cobra.Command, o *controlOptions, do func(ctx conte
 		conn, err := i.server(cmd, o.serverOptions)
 		if err != nil {
 			return err
+		}
+		if o.quiet {
+			conn.Log = zerolog.Nop()
 		}
 		server, err := dial(cmd.Context(), conn)
 		if err != nil {

@@ -30,7 +30,7 @@ func (i *invocation) topCommand() *cobra.Command {
 			"scroll the instances, s sorts them by another column, e shows more events, q quits.",
 		Example: "  ebb top --autoscaler prod",
 	}
-	var o controlOptions
+	o := controlOptions{quiet: true} // a log line would stand in the middle of the view
 	c = i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
 		out, _ := i.terminal()
 		ctx, stop := context.WithCancel(ctx)
