@@ -55,6 +55,10 @@ HAVE_CC := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 build: ## bin/ebb: one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ebb ./cmd/ebb
 
+.PHONY: man
+man: build ## bin/man: a manual page for each command
+	bin/ebb man --dir bin/man
+
 .PHONY: demo
 demo: build ## A whole cluster on this machine: fake EC2, fake ClearML, real ebb (ARGS='--headless' and more)
 	bin/ebb demo $(ARGS)

@@ -116,7 +116,7 @@ func (i *invocation) root() *cobra.Command {
 	}
 	root.AddCommand(i.initCommand(), i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
 	root.AddCommand(i.controlCommands()...)
-	root.AddCommand(i.completionCommand(root), i.manCommand(root))
+	root.AddCommand(i.completionCommand(root), i.manCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

@@ -37,6 +37,7 @@ func commandPaths(t *testing.T, above ...string) [][]string {
 func everything(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	p, out, problems := program()
+	p.Environ = append(p.Environ, "EBB_CONFIG=/home/ana/private.yaml")
 	p.Commands = cli.Commands{
 		Run:  func(context.Context, cli.RunOptions) error { return nil },
 		Demo: func(context.Context, cli.DemoOptions) error { return nil },
@@ -73,6 +74,9 @@ func TestManPages(t *testing.T) {
 				t.Errorf("%s has no %q:\n%.300s", name, want, page)
 			}
 		}
+		if !strings.Contains(string(page), "Nov 2026") || strings.Contains(string(page), "private.yaml") {
+			t.Errorf("%s is dated otherwise, or holds the environment of who wrote it:\n%.300s", name, page)
+		}
 		second, err := os.ReadFile(filepath.Join(again, name))
 		if err != nil || string(second) != string(page) {
 			t.Errorf("%s is another page the second time: %v", name, err)
@@ -88,6 +92,20 @@ func TestManPagesRefused(t *testing.T) {
 	t.Parallel()
 	if code, _, stderr := everything(t, "man"); code != 2 || !strings.Contains(stderr, "write --dir DIR") {
 		t.Errorf("no directory: exit %d: %s", code, stderr)
+	}
+	p, _, problems := program()
+	p.Environ = append(p.Environ, "SOURCE_DATE_EPOCH=yesterday")
+	if code := p.Execute(t.Context(), []string{"man", "--dir", t.TempDir()}); code != 1 || !strings.Contains(problems.String(), `"yesterday" is no number`) {
+		t.Errorf("an odd date: exit %d: %s", code, problems)
+	}
+	p, _, problems = program()
+	p.Environ = append(p.Environ, "SOURCE_DATE_EPOCH=86400")
+	dated := t.TempDir()
+	if code := p.Execute(t.Context(), []string{"man", "--dir", dated}); code != 0 {
+		t.Errorf("a date: exit %d: %s", code, problems)
+	}
+	if page, err := os.ReadFile(filepath.Join(dated, "ebb.1")); err != nil || !strings.Contains(string(page), "Jan 1970") {
+		t.Errorf("not dated as told: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
