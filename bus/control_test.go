@@ -143,6 +143,37 @@ func TestControlThatHangs(t *testing.T) {
 	}
 }
 
+// The permissions that docs/control.md shows let a user watch and not command.
+func TestControlPermissions(t *testing.T) {
+	t.Parallel()
+	server := external(t, func(o *natsserver.Options) {
+		o.Users = []*natsserver.User{{Username: "ebb", Password: "e"}, {Username: "watcher", Password: "w", Permissions: &natsserver.Permissions{
+			Publish:   &natsserver.SubjectPermission{Allow: []string{"ebb.control.v1.*.status", "ebb.control.v1.*.explain", "$SRV.>"}},
+			Subscribe: &natsserver.SubjectPermission{Allow: []string{"_INBOX.>", "ebb.v1.>"}},
+		}}}
+	})
+	as := func(user, password string) *bus.Bus {
+		return dial(t, bus.ConnConfig{URL: server.ClientURL(), User: user, Password: password, ReadOnly: true, Name: user, Log: zerolog.Nop()})
+	}
+	engine, watcher := as("ebb", "e"), as("watcher", "w")
+	paused := false
+	serve(t, engine, "prod", map[string]bus.ControlHandler{"status": echo, "pause": func(ctx context.Context, request []byte) (any, error) {
+		paused = true
+		return echo(ctx, request)
+	}})
+	if err := watcher.Ask(t.Context(), "prod", "status", question{}, &question{}); err != nil {
+		t.Error(err)
+	}
+	if found, err := watcher.Controls(t.Context()); err != nil || len(found) != 1 {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := watcher.Ask(ctx, "prod", "pause", question{}, &question{}); err == nil || paused {
+		t.Errorf("a watcher pauses: %v", err)
+	}
+}
+
 func TestControlWithoutServer(t *testing.T) {
 	t.Parallel()
 	server := external(t, func(*natsserver.Options) {})

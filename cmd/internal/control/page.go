@@ -16,7 +16,8 @@ const (
 	bytesOnce     = 500_000
 )
 
-// page leaves out the instances that are in an earlier or a later answer.
+// page leaves out the instances that are in an earlier or a later answer. Queues
+// and resource types are in the first one only.
 func page(status messages.Status, after messages.InstanceID) (Status, error) {
 	from, _ := slices.BinarySearchFunc(status.Instances, after, func(i messages.InstanceStatus, id messages.InstanceID) int {
 		if i.Instance <= id {
@@ -38,5 +39,8 @@ func page(status messages.Status, after messages.InstanceID) (Status, error) {
 	}
 	answer := Status{Status: status, More: len(rest) > most}
 	answer.Instances = rest[:most]
+	if after != "" {
+		answer.Queues, answer.Resources = []messages.QueueStatus{}, []messages.ResourceStatus{}
+	}
 	return answer, nil
 }

@@ -27,8 +27,8 @@ const (
 
 // StatusRequest asks for a [Status].
 type StatusRequest struct {
-	// After leaves out the instances up to this one, by id; the answer says
-	// whether there are more than it holds.
+	// After leaves out the instances up to this one, by id, and queues and resource
+	// types; the answer says whether there are more than it holds.
 	After messages.InstanceID `json:"after,omitempty"`
 }
 

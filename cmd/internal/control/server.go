@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/ebbscale/ebb/bus"
@@ -38,7 +39,16 @@ func Handlers(name messages.AutoscalerName, engine Engine) map[string]bus.Contro
 type server struct {
 	name   messages.AutoscalerName
 	engine Engine
+
+	// The status that was asked for last, from which further pages are taken: they
+	// belong together then, and the engine is not asked again for each.
+	mu    sync.Mutex
+	last  messages.Status
+	taken time.Time
 }
+
+// pagesFor is how long further pages are taken from a status.
+const pagesFor = 5 * time.Second
 
 // handler reads a request before it is answered. An empty one is one without
 // fields, so that `nats request` needs no JSON.
@@ -75,11 +85,30 @@ func (s *server) status(ctx context.Context, request StatusRequest) (any, error)
 	if err := checkText("after", string(request.After), nameLimit); err != nil {
 		return nil, err
 	}
-	status, err := s.full(ctx)
+	status, fresh := s.remembered()
+	if request.After == "" || !fresh {
+		var err error
+		if status, err = s.full(ctx); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := page(status, request.After)
 	if err != nil {
 		return nil, err
 	}
-	return page(status, request.After)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last, s.taken = (messages.Status{}), (time.Time{}); answer.More {
+		s.last, s.taken = status, time.Now()
+	}
+	return answer, nil
+}
+
+// remembered is the status that was asked for last, while it is fresh.
+func (s *server) remembered() (messages.Status, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last, !s.taken.IsZero() && time.Since(s.taken) < pagesFor
 }
 
 func (s *server) explain(ctx context.Context, request ExplainRequest) (any, error) {

@@ -79,11 +79,13 @@ func TestStatusPages(t *testing.T) {
 		{3, 3, strings.Repeat("n", 600_000)}, // one at a time
 	} {
 		engine := &fakeEngine{status: world()}
-		engine.status.Instances = numbered(c.instances, c.taskName)
+		want := numbered(c.instances, c.taskName)
+		engine.status.Instances = want
 		var got []messages.InstanceStatus
 		after, pages := messages.InstanceID(""), 0
+		status := control.Handlers("prod", engine)[control.VerbStatus]
 		for more := true; more; pages++ {
-			answer, err := ask(engine, control.VerbStatus, fmt.Sprintf(`{"after":%q}`, after))
+			answer, err := status(t.Context(), fmt.Appendf(nil, `{"after":%q}`, after))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,15 +94,19 @@ func TestStatusPages(t *testing.T) {
 			if err != nil || len(data) > 900_000 {
 				t.Errorf("%d instances: page %d has %d bytes: %v", c.instances, pages, len(data), err)
 			}
+			if first := after == ""; first != (len(page.Queues) > 0) || first != (len(page.Resources) > 0) {
+				t.Errorf("%d instances: page %d has %d queues and %d resource types", c.instances, pages, len(page.Queues), len(page.Resources))
+			}
 			got, more = append(got, page.Instances...), page.More
 			if len(got) > 0 {
 				after = got[len(got)-1].Instance
 			}
+			engine.status.Instances = nil // further pages are of the same moment
 			if pages > c.pages {
 				t.Fatalf("%d instances: there is no end", c.instances)
 			}
 		}
-		if pages != c.pages || len(got) != c.instances || (c.instances > 0 && !reflect.DeepEqual(got, engine.status.Instances)) {
+		if pages != c.pages || len(got) != c.instances || (c.instances > 0 && !reflect.DeepEqual(got, want)) {
 			t.Errorf("%d instances came as %d in %d pages, want %d pages", c.instances, len(got), pages, c.pages)
 		}
 	}
