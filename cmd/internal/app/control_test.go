@@ -115,7 +115,11 @@ func TestStandByAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	defer func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	r.natsURL = server.URL()
 	o := newOperator(t, server.URL())
 	defer o.Bus.Close()

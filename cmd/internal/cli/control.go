@@ -160,8 +160,9 @@ func (i *invocation) statusCommand() *cobra.Command {
 	var o controlOptions
 	jsonFlag(c, &o)
 	return i.asks(c, &o, func(ctx context.Context, client control.Client, _ []string) error {
-		names, err := []string{o.autoscaler}, error(nil)
+		names := []string{o.autoscaler}
 		if o.autoscaler == "" {
+			var err error
 			if names, err = running(ctx, client); err != nil {
 				return err
 			}

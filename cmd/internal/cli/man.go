@@ -81,7 +81,7 @@ func manPages(c *cobra.Command, dir string, date time.Time) (int, error) {
 		if !below.IsAvailableCommand() {
 			continue
 		}
-		n := 0
+		var n int
 		n, err = manPages(below, dir, date)
 		written += n
 	}

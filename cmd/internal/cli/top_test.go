@@ -127,7 +127,7 @@ func TestTopScrolls(t *testing.T) {
 			view := model.View()
 			fits(t, "scrolling", view, 90, 33)
 			before := len(seen)
-			for _, line := range strings.Split(view, "\n") {
+			for line := range strings.SplitSeq(view, "\n") {
 				if strings.HasPrefix(line, "i-") {
 					seen[strings.Fields(line)[0]] = true
 				}

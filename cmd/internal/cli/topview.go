@@ -173,10 +173,22 @@ func (t top) View() string {
 	lines = append(lines, t.instances(l.instances)...)
 	dim := lipgloss.NewStyle().Faint(true)
 	for _, event := range t.events[len(t.events)-l.events:] {
-		lines = append(lines, dim.Render(clip(event, t.width)))
+		lines = append(lines, dim.Render(clip(brief(event), t.width)))
 	}
 	lines = append(lines, lipgloss.NewStyle().Reverse(true).Render(clip(t.help(), t.width)))
 	return strings.Join(lines, "\n")
+}
+
+// brief is a line of an event without what the view says already: the day, and
+// whose it is.
+func brief(event string) string {
+	at, rest, found := strings.Cut(event, "  ")
+	when, err := time.Parse(time.RFC3339, at)
+	_, rest, of := strings.Cut(rest, "  ")
+	if err != nil || !found || !of {
+		return event
+	}
+	return when.Format(time.TimeOnly) + "  " + rest
 }
 
 // help says what the keys do, and which instances are shown.

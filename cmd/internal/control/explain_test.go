@@ -315,7 +315,7 @@ func TestExplainUnknownQueue(t *testing.T) {
 		class  messages.FailureClass
 		text   string
 	}{
-		{world(), "trianing-gpu", messages.ClassNotFound, `autoscaler prod watches no queue "trianing-gpu"; it watches training, cpu`},
+		{world(), "old-training", messages.ClassNotFound, `autoscaler prod watches no queue "old-training"; it watches training, cpu`},
 		{messages.Status{Autoscaler: "prod"}, "a", messages.ClassNotFound, `autoscaler prod watches no queue "a"`},
 		{silent, "training", messages.ClassTransient, "queue training did not answer in time; ask again"},
 		{many, "x", messages.ClassNotFound, "q17 and 32 more"},
