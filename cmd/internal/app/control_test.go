@@ -391,3 +391,46 @@ func TestReloadByHangup(t *testing.T) {
 		})
 	})
 }
+
+// TestReloadWhileStopping asks for a reload all the time while the process stops:
+// it stops all the same, and each asker hears what is so.
+func TestReloadWhileStopping(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer r.close()
+	file := r.load("1h", 1)
+	process, err := app.Start(t.Context(), app.Options{
+		File: file, Version: "test", Log: zerolog.Nop(), Load: func() (config.File, error) { return file, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newOperator(t, process.URL())
+	defer o.Bus.Close()
+	o.status()
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				_, err := o.Reload(ctx, "test", control.ReloadRequest{By: "ana"})
+				if failure := messages.FailureOf(err); failure != nil && failure.Class == messages.ClassUnknown {
+					t.Errorf("reload while it stops: %v", failure)
+				}
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond)
+	stopped := make(chan error, 1)
+	go func() { stopped <- process.Stop() }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the process does not stop while it is asked for reloads")
+	}
+	cancel()
+	asking.Wait()
+}

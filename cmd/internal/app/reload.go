@@ -22,6 +22,9 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 		return control.Reloaded{}, &messages.Failure{Class: messages.ClassInvalid, Message: "this process has no configuration file to read again"}
 	}
 	file, err := p.options.Load()
+	if p.isStopping() {
+		return control.Reloaded{}, stopping()
+	}
 	if err == nil {
 		var done control.Reloaded
 		if done, err = p.Apply(ctx, file, by != byFile); err == nil {
@@ -30,12 +33,26 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 			return done, nil
 		}
 	}
+	if p.isStopping() {
+		return control.Reloaded{}, stopping()
+	}
 	p.log.Error().Err(err).Str("by", by).Msg("new configuration not taken over; the old one stays")
 	p.monitoring.reloaded(p.running(), false)
 	for name := range p.running() {
 		p.node.Note(name, messages.AutoscalerMisconfigured{Problems: problems(err)})
 	}
 	return control.Reloaded{}, &messages.Failure{Class: messages.ClassInvalid, Message: err.Error()}
+}
+
+func (p *Process) isStopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopping
+}
+
+// stopping is the answer to who wants a process changed that ends.
+func stopping() error {
+	return &messages.Failure{Class: messages.ClassInvalid, Message: "the process is stopping; the next one reads the configuration anew"}
 }
 
 // problems are the lines of an error of the configuration.
@@ -67,6 +84,9 @@ func (p *Process) running() map[messages.AutoscalerName]messages.OnShutdown {
 func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (control.Reloaded, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stopping {
+		return control.Reloaded{}, stopping()
+	}
 	done := control.Reloaded{Changes: []string{}, Restart: p.needRestart(file)}
 	var changes []actors.Change
 	modes := make(map[messages.AutoscalerName]messages.OnShutdown)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -92,9 +93,10 @@ type Process struct {
 	monitoring *monitoring
 	web        *webServer // nil when nothing is served
 
-	// mu holds reloads apart, and from the stop.
-	mu    sync.Mutex
-	modes map[messages.AutoscalerName]messages.OnShutdown
+	// mu holds reloads apart, and from the beginning of the stop.
+	mu       sync.Mutex
+	stopping bool
+	modes    map[messages.AutoscalerName]messages.OnShutdown
 }
 
 // Run starts a process and keeps it until ctx ends; then it stops in order. The
@@ -289,12 +291,14 @@ func (p *Process) URL() string {
 // in order. It returns an error when one did not end in time.
 func (p *Process) Stop() error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.node.Stop(p.modes, stopPatience)
+	p.stopping = true
+	modes := maps.Clone(p.modes)
+	p.mu.Unlock() // commands are answered until the end of the stop, and may want it
+	p.node.Stop(modes, stopPatience)
 	deadline := time.NewTimer(stopPatience + stopGrace)
 	defer deadline.Stop()
 	var problem error
-	for range p.modes {
+	for range modes {
 		select {
 		case ended := <-p.node.Ended():
 			if ended.Acted {
