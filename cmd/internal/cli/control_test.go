@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,13 @@ func (f *fakeService) note(by, what string) {
 	f.asked = append(f.asked, by+": "+what)
 }
 
+// heard is what it was asked so far.
+func (f *fakeService) heard() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
+}
+
 // served starts services for autoscalers on an event server, and says where that
 // is.
 func served(t *testing.T, services ...*fakeService) (url string) {
@@ -193,7 +201,7 @@ func TestControlGolden(t *testing.T) {
 			url := served(t, service)
 			code, stdout, stderr := as(t, "ana", url, line...)
 			asked := ""
-			for _, what := range service.asked {
+			for _, what := range service.heard() {
 				asked += what + "\n"
 			}
 			golden(t, "control_"+name, fmt.Sprintf("exit %d\n--- stdout\n%s--- stderr\n%s--- asked\n%s", code, stdout, stderr, asked))
@@ -274,8 +282,8 @@ func TestControlByConfiguration(t *testing.T) {
 	if code := p.Execute(t.Context(), []string{"pause"}); code != 0 || stdout.String() != "prod launches nothing until `ebb resume`\n" {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
-	if len(service.asked) != 1 || !strings.HasPrefix(service.asked[0], "ana: messages.PauseLaunches") {
-		t.Errorf("asked %q", service.asked)
+	if asked := service.heard(); len(asked) != 1 || !strings.HasPrefix(asked[0], "ana: messages.PauseLaunches") {
+		t.Errorf("asked %q", asked)
 	}
 	if code, _, stderr := as(t, "ana", url, "status", "--config", file); code != 2 || !strings.Contains(stderr, "both say where the event server is") {
 		t.Errorf("two servers: exit %d: %s", code, stderr)
