@@ -113,9 +113,29 @@ func (b *Bus) Serve(ctx context.Context, config ControlConfig) (*Control, error)
 	return c, nil
 }
 
+// forwarded says whether a message was not sent to us by whoever asks, but by the
+// server in answer to a request of somebody who named our subject for the reply:
+// the server asks nobody's permission for that. Such messages have its headers, or
+// nobody but the server to answer to.
+func forwarded(request micro.Request) bool {
+	if reply := request.Reply(); reply == "" || strings.HasPrefix(reply, "$JS.") {
+		return true
+	}
+	for key := range request.Headers() {
+		if key == "Status" || strings.HasPrefix(key, "Nats-") {
+			return true
+		}
+	}
+	return false
+}
+
 // take works on a request beside the subscription, so that a slow one delays no
 // other.
 func (c *Control) take(request micro.Request, handler ControlHandler) {
+	if forwarded(request) {
+		c.fail(request, &messages.Failure{Class: messages.ClassInvalid, Message: "this is an answer or a stored message of the event server, and no request"})
+		return
+	}
 	select {
 	case c.slots <- struct{}{}:
 	case <-c.ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
@@ -171,6 +172,57 @@ func TestControlPermissions(t *testing.T) {
 	defer cancel()
 	if err := watcher.Ask(ctx, "prod", "pause", question{}, &question{}); err == nil || paused {
 		t.Errorf("a watcher pauses: %v", err)
+	}
+}
+
+// TestControlHeedsRequestsOnly has a reader of a stream name a control subject for
+// the answers of JetStream, which the server then publishes there whatever the
+// reader may do: nothing of that is an order.
+func TestControlHeedsRequestsOnly(t *testing.T) {
+	t.Parallel()
+	server := external(t, func(*natsserver.Options) {})
+	engine := dial(t, bus.ConnConfig{URL: server.ClientURL(), Name: t.Name(), EventsMaxBytes: small, Log: zerolog.Nop()})
+	heard := make(chan string, 10)
+	serve(t, engine, "prod", map[string]bus.ControlHandler{"pause": func(_ context.Context, request []byte) (any, error) {
+		heard <- string(request)
+		return question{}, nil
+	}})
+	conn, err := nats.Connect(server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stream, err := conn.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Publish("ebb.v1.prod.queue.observed", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.AddConsumer(bus.EventStream, &nats.ConsumerConfig{Durable: "reader", AckPolicy: nats.AckExplicitPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	control := bus.ControlSubject("prod", "pause")
+	for _, ask := range []string{"$JS.API.CONSUMER.MSG.NEXT." + bus.EventStream + ".reader", "$JS.API.STREAM.MSG.GET." + bus.EventStream} {
+		for range 2 { // a message, and that there is none
+			if err := conn.PublishRequest(ask, control, []byte(`{"no_wait":true,"seq":1,"batch":1}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := conn.Publish(control, nil); err != nil { // and one that nobody waits for
+		t.Fatal(err)
+	}
+	if err := engine.Ask(t.Context(), "prod", "pause", question{Text: "in earnest"}, &question{}); err != nil {
+		t.Fatal(err)
+	}
+	for first := <-heard; ; first = <-heard {
+		if strings.Contains(first, "in earnest") {
+			return
+		}
+		if first == "" || first == "{}" {
+			t.Errorf("the handler was given %q, which nobody asked", first)
+		}
 	}
 }
 

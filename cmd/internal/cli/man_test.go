@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ebbscale/ebb/cmd/internal/cli"
+	"github.com/ebbscale/ebb/cmd/internal/doctor"
 )
 
 // commandPaths are all commands that are offered, found as a user would: from the
@@ -39,8 +40,9 @@ func everything(t *testing.T, args ...string) (code int, stdout, stderr string) 
 	p, out, problems := program()
 	p.Environ = append(p.Environ, "EBB_CONFIG=/home/ana/private.yaml")
 	p.Commands = cli.Commands{
-		Run:  func(context.Context, cli.RunOptions) error { return nil },
-		Demo: func(context.Context, cli.DemoOptions) error { return nil },
+		Run:    func(context.Context, cli.RunOptions) error { return nil },
+		Demo:   func(context.Context, cli.DemoOptions) error { return nil },
+		Doctor: func(context.Context, doctor.Options) doctor.Report { return doctor.Report{} },
 	}
 	code = p.Execute(t.Context(), args)
 	return code, out.String(), problems.String()
