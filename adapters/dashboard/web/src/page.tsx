@@ -1,0 +1,381 @@
+// The page of one autoscaler.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { get, of, post } from "./api";
+import { Charts } from "./charts";
+import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, WhyDialog } from "./dialogs";
+import { age, clockTime, count, dollars, rough, words } from "./format";
+import { Instances } from "./instances";
+import { begin, follow, type Picture } from "./live";
+import { Log } from "./log";
+import { type State, Stream } from "./stream";
+import type { Delta, Head, History, Links, Me, Queue, Resource, Snapshot } from "./types";
+import { Banner, Bar, Clock, Panel, stale, useTick } from "./ui";
+
+type Open =
+  | { what: "why"; queue: string }
+  | { what: "instance"; id: string }
+  | { what: "drain"; id: string }
+  | { what: "pause" | "idle" | "reload" | "export" };
+
+export function AutoscalerPage(props: { name: string; me: Me; theme: string; signIn: (then: () => void) => void; go: (path: string) => void }) {
+  const { name, me } = props;
+  const [picture, setPicture] = useState<Picture>();
+  const [state, setState] = useState<State>("connecting");
+  const [links, setLinks] = useState<Links>({});
+  const [missing, setMissing] = useState<string>();
+  const [fresh, setFresh] = useState<History>();
+  const [open, setOpen] = useState<Open>();
+  const [following, setFollowing] = useState(true);
+  const [said, setSaid] = useState("");
+  const clock = useRef(new Clock()).current;
+  const held = useRef<Picture | undefined>(undefined);
+  clock.speed = me.speed;
+
+  useEffect(() => {
+    held.current = undefined;
+    setPicture(undefined);
+    setMissing(undefined);
+    get<{ links: Links }>(of(name)).then(
+      (a) => setLinks(a.links),
+      (e) => setMissing(`${e.message}. ${e.fix}`),
+    );
+    const stream = new Stream(of(name) + "/stream", ["snapshot", "delta"], {
+      state: setState,
+      event: (kind, data) => {
+        const next = kind === "snapshot" ? begin(data as Snapshot, held.current) : held.current && follow(held.current, data as Delta);
+        if (!next) {
+          stream.restart();
+          return;
+        }
+        clock.set(next.head.now);
+        held.current = next;
+        setPicture(next);
+        const d = data as Delta;
+        if (kind === "delta" && d.history) setFresh(d.history);
+        const loud = kind === "delta" && d.log?.filter((l) => l.level === "error").at(-1);
+        if (loud) setSaid(`${loud.about ?? ""} ${loud.text}`);
+      },
+    });
+    return () => stream.close();
+  }, [name]);
+
+  useEffect(() => {
+    document.title = picture ? `${picture.head.running} running, ${picture.head.waiting} waiting – ${name} – ebb` : `${name} – ebb`;
+  }, [picture?.head.running, picture?.head.waiting, name]);
+
+  // Whoever may not act is asked for the token first.
+  const act = (what: Open) => (me.act ? setOpen(what) : props.signIn(() => setOpen(what)));
+  const paused = picture?.head.pause;
+  const pauseOrResume = () => {
+    if (!paused) act({ what: "pause" });
+    else if (me.act) void post(of(name) + "/resume").catch((e) => setSaid(e.message));
+    else props.signIn(() => void post(of(name) + "/resume").catch((e) => setSaid(e.message)));
+  };
+  useKeys({
+    q: () => jump("queues"),
+    r: () => jump("resources"),
+    c: () => jump("charts"),
+    i: () => jump("instances"),
+    l: () => jump("log"),
+    f: () => setFollowing((now) => !now),
+    p: pauseOrResume,
+    "/": () => document.getElementById("filter")?.focus(),
+  });
+
+  const resources = useMemo(() => picture?.resources.map((r) => r.name) ?? [], [picture?.resources]);
+  const queues = useMemo(() => picture?.queues.map((q) => q.name) ?? [], [picture?.queues]);
+  if (missing && !picture) return <p class="plain">{missing}</p>;
+  const close = () => setOpen(undefined);
+  const instance = open && "id" in open ? picture?.instances.get(open.id) : undefined;
+  const why = open?.what === "why" ? picture?.queues.find((q) => q.name === open.queue) : undefined;
+  return (
+    <>
+      <div class="page-head">
+        <h1>{name}</h1>
+        <Freshness head={picture?.head} state={state} clock={clock} speed={me.speed} />
+        <div class="actions">
+          <button type="button" onClick={pauseOrResume}>
+            {paused ? "Resume" : "Pause…"}
+          </button>
+          <button type="button" onClick={() => act({ what: "idle" })}>
+            Shut down idle…
+          </button>
+          <button type="button" onClick={() => act({ what: "export" })}>
+            Export…
+          </button>
+          {me.wizard && (
+            <button type="button" onClick={() => (me.act ? props.go(`/new?from=${encodeURIComponent(name)}`) : props.signIn(() => props.go(`/new?from=${encodeURIComponent(name)}`)))}>
+              Clone
+            </button>
+          )}
+          <button type="button" onClick={() => act({ what: "reload" })}>
+            Reload…
+          </button>
+        </div>
+      </div>
+      <p class="hidden" role="status">
+        {said}
+      </p>
+      <div class="banners" role="status">
+        {picture && <Banners picture={picture} state={state} clock={clock} speed={me.speed} />}
+      </div>
+      {!picture ? (
+        <Skeleton />
+      ) : (
+        <>
+          <Tiles head={picture.head} clock={clock} />
+          <div class="columns">
+            <Queues queues={picture.queues} clock={clock} why={(queue) => setOpen({ what: "why", queue })} />
+            <Resources resources={picture.resources} clock={clock} />
+          </div>
+          <Charts name={name} fresh={fresh} queues={queues} resources={resources} theme={props.theme} />
+          <Instances
+            instances={picture.instances}
+            changes={picture.changes}
+            resources={resources}
+            links={links}
+            clock={clock}
+            open={(id) => setOpen({ what: "instance", id })}
+          />
+          <Log name={name} lines={picture.log} follow={following} setFollow={setFollowing} />
+        </>
+      )}
+      {why && <WhyDialog name={name} queue={why} close={close} />}
+      {open?.what === "instance" && instance && (
+        <InstanceDialog instance={instance} links={links} clock={clock} close={close} drain={() => act({ what: "drain", id: instance.id })} />
+      )}
+      {open?.what === "drain" && instance && <DrainDialog name={name} instance={instance} close={close} />}
+      {open?.what === "pause" && <PauseDialog name={name} close={close} />}
+      {open?.what === "idle" && <IdleDialog name={name} resources={resources} idle={picture?.head.counts.idle ?? 0} close={close} />}
+      {open?.what === "export" && <ExportDialog name={name} close={close} />}
+      {open?.what === "reload" && <ReloadDialog close={close} />}
+    </>
+  );
+}
+
+function jump(id: string): void {
+  const section = document.getElementById(id);
+  section?.scrollIntoView({ block: "start" });
+  section?.focus({ preventScroll: true });
+}
+
+// useKeys listens for single keys, except where something is typed or a dialog is
+// open.
+export function useKeys(keys: Record<string, () => void>): void {
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => {
+    const press = (e: KeyboardEvent) => {
+      const at = e.target as HTMLElement;
+      if (e.ctrlKey || e.metaKey || e.altKey || at.closest("input, textarea, select, dialog")) return;
+      const run = latest.current[e.key];
+      if (run) {
+        e.preventDefault();
+        run();
+      }
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, []);
+}
+
+export function Freshness({ head, state, clock, speed }: { head?: Head; state: State; clock: Clock; speed: number }) {
+  useTick(1000);
+  if (state !== "live" || !head) {
+    return <span class={`live ${state === "broken" ? "off" : "wait"}`}>{state === "broken" ? "reconnecting" : "connecting"}</span>;
+  }
+  const old = stale(head, clock.now(), speed);
+  if (old !== undefined) return <span class="live wait">{old === Infinity ? "no status yet" : `status ${rough(old)} old`}</span>;
+  return <span class="live on">live</span>;
+}
+
+function Banners({ picture, state, clock, speed }: { picture: Picture; state: State; clock: Clock; speed: number }) {
+  useTick(1000);
+  const { head } = picture;
+  const now = clock.now();
+  const old = stale(head, now, speed);
+  const blocked = picture.resources.filter((r) => r.held?.length);
+  return (
+    <>
+      {state === "broken" && (
+        <Banner kind="error" title="The connection to ebb is lost.">
+          What is shown is as of {clockTime(head.now)}. The page tries again by itself.
+        </Banner>
+      )}
+      {state === "live" && old !== undefined && (
+        <Banner kind="warn" title={old === Infinity ? "No status yet." : `The status is ${rough(old)} old.`}>
+          {head.problem && `${head.problem}. `}
+          {old === Infinity ? "Shown is what events tell." : "Shown is that status with the events since."}
+        </Banner>
+      )}
+      {head.pause && (
+        <Banner kind="info" title="Paused: nothing is launched.">
+          Since {clockTime(head.pause.at)}
+          {head.pause.by && `, by ${head.pause.by}`}
+          {head.pause.why && `: ${head.pause.why}`}
+          {head.pause.until ? `. Ends in ${rough(head.pause.until - now)}, at ${clockTime(head.pause.until)}.` : ". Until somebody resumes it."}
+        </Banner>
+      )}
+      {(["clearml", "ec2"] as const).map((source) =>
+        head[source].down_since ? (
+          <Banner key={source} kind="error" title={`${source === "ec2" ? "EC2" : "ClearML"} fails for ${rough(now - head[source].down_since)}`}>
+            (since {clockTime(head[source].down_since)}): {head[source].message || words(head[source].class ?? "")}. Until it answers, the fleet is held: nothing
+            is drained on old knowledge.
+          </Banner>
+        ) : null,
+      )}
+      {blocked.map((r) => (
+        <Banner key={r.name} kind="warn" title={`${r.name} launches nothing:`}>
+          {r.held!.join("; ")}
+        </Banner>
+      ))}
+      {head.stopping && <Banner kind="warn" title="The autoscaler has stopped, or is about to." />}
+      {head.events_lost > 0 && <Banner kind="warn" title={`${count(head.events_lost, "event")} could not be kept.`}>The bus was away for too long.</Banner>}
+    </>
+  );
+}
+
+function Tile({ label, value, note, mark }: { label: string; value: string; note?: string; mark?: string }) {
+  return (
+    <div class="tile">
+      <dt>
+        {mark && <span class={`dot is-${mark}`} aria-hidden="true" />}
+        {label}
+      </dt>
+      <dd>
+        <span class="value">{value}</span>
+        {note && <span class="note">{note}</span>}
+      </dd>
+    </div>
+  );
+}
+
+function Tiles({ head, clock }: { head: Head; clock: Clock }) {
+  useTick(1000);
+  const n = (c: keyof Head["counts"]) => (head.counts[c] ?? 0).toLocaleString("en-US");
+  const { cost } = head;
+  const known = (unknown: number) => (unknown ? `estimated; ${count(unknown, "price")} not known` : "estimated");
+  return (
+    <dl class="tiles" aria-label="Now">
+      <Tile label="running" value={head.running.toLocaleString("en-US")} />
+      <Tile label="busy" value={n("busy")} mark="busy" />
+      <Tile label="idle" value={n("idle")} mark="idle" />
+      <Tile label="booting" value={n("booting")} mark="booting" />
+      <Tile label="draining" value={((head.counts.draining ?? 0) + (head.counts.terminating ?? 0)).toLocaleString("en-US")} mark="draining" />
+      {(head.counts.vanished ?? 0) > 0 && <Tile label="vanished" value={n("vanished")} mark="vanished" />}
+      <Tile label="waiting tasks" value={head.waiting.toLocaleString("en-US")} />
+      <Tile label="oldest wait" value={head.wait_since ? rough(clock.now() - head.wait_since) : "–"} />
+      <Tile label="cost an hour" value={dollars(cost.hourly_usd)} note={known(cost.unknown_now)} />
+      <Tile label="cost today, UTC" value={dollars(cost.today_usd)} note={known(cost.unknown_today)} />
+    </dl>
+  );
+}
+
+function Queues({ queues, clock, why }: { queues: Queue[]; clock: Clock; why: (queue: string) => void }) {
+  useTick(1000);
+  const now = clock.now();
+  return (
+    <Panel id="queues" title="Queues" count={queues.length}>
+      <div class="overflow">
+        <table class="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">Queue</th>
+              <th scope="col" class="number">
+                Waiting
+              </th>
+              <th scope="col" class="number">
+                Oldest
+              </th>
+              <th scope="col">Served by</th>
+              <th scope="col">Why they wait</th>
+            </tr>
+          </thead>
+          <tbody>
+            {queues.map((q) => (
+              <tr key={q.name}>
+                <th scope="row">{q.name}</th>
+                <td class="number strong">{q.known ? q.waiting : "?"}</td>
+                <td class="number">{q.waiting ? age(now, q.wait_since) : "–"}</td>
+                <td>{q.resources?.join(", ") || "–"}</td>
+                <td>
+                  <button type="button" class="cell-button" onClick={() => why(q.name)} aria-label={`Why do tasks wait in ${q.name}?`}>
+                    {verdict(q)}
+                  </button>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        {queues.length === 0 && <p class="empty">No queue is known yet.</p>}
+      </div>
+    </Panel>
+  );
+}
+
+function verdict(q: Queue): string {
+  if (!q.known) return "not looked at yet";
+  if (!q.waiting) return "nothing waits";
+  const parts = [];
+  if (q.covered) parts.push(`${q.covered} covered`);
+  if (q.launching) parts.push(`${q.launching} launching`);
+  if (q.unmet) parts.push(`${q.unmet} not served`);
+  const numbers = parts.join(", ") || "about to be looked at";
+  return q.reasons?.length && q.unmet ? `${numbers}: ${q.reasons[0]}` : numbers;
+}
+
+function Resources({ resources, clock }: { resources: Resource[]; clock: Clock }) {
+  useTick(1000);
+  const now = clock.now();
+  return (
+    <Panel id="resources" title="Resource types" count={resources.length}>
+      <ul class="resources">
+        {resources.map((r) => {
+          const parts = Object.entries(r.counts).map(([c, n]) => `${n} ${c}`);
+          if (r.launching) parts.push(`${r.launching} launching`);
+          const said = parts.join(", ") || "none";
+          return (
+            <li key={r.name}>
+              <div class="resource-head">
+                <strong>{r.name}</strong>
+                <span class="muted">
+                  {r.markets?.map((m) => words(m)).join(" + ")} {r.types?.join(", ")}
+                </span>
+                <span class="ratio">
+                  {r.known ? r.alive : "?"} <span class="muted">of {r.max}</span>
+                </span>
+              </div>
+              <Bar counts={r.counts} max={r.max} launching={r.launching} label={`${r.name}: ${said}, at most ${r.max}`} />
+              <div class="resource-note">
+                {said}
+                {r.retired && <span class="tag">not configured any more</span>}
+                {r.held?.length ? <span class="tag warn">held: {r.held[0]}</span> : null}
+                {r.blocks?.map((b) => (
+                  <span class="tag" key={b.offering}>
+                    {b.offering}: {words(b.class)}
+                    {b.until ? `, asked again in ${rough(b.until - now)}` : ""}
+                  </span>
+                ))}
+              </div>
+            </li>
+          );
+        })}
+      </ul>
+      {resources.length === 0 && <p class="empty">No resource type is known yet.</p>}
+    </Panel>
+  );
+}
+
+// Skeleton keeps the place of what comes, so that nothing jumps.
+function Skeleton() {
+  return (
+    <div aria-hidden="true" class="skeleton">
+      <div class="s-tiles" />
+      <div class="columns">
+        <div class="s-panel" />
+        <div class="s-panel" />
+      </div>
+      <div class="s-chart" />
+    </div>
+  );
+}
