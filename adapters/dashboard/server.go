@@ -16,6 +16,7 @@ const (
 	idlePatience   = 2 * time.Minute
 	stopPatience   = 3 * time.Second
 	headerMost     = 16 << 10
+	sendBuffer     = 256 << 10
 )
 
 // Server is the dashboard of one process.
@@ -63,7 +64,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerPatience, ReadTimeout: readPatience, WriteTimeout: answerPatience,
-		IdleTimeout: idlePatience, MaxHeaderBytes: headerMost,
+		IdleTimeout: idlePatience, MaxHeaderBytes: headerMost, ConnContext: shallow,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -83,6 +84,17 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// shallow keeps the kernel from collecting megabytes for a browser that is stuck.
+func shallow(ctx context.Context, conn net.Conn) context.Context {
+	if outer, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = outer.NetConn()
+	}
+	if buffered, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = buffered.SetWriteBuffer(sendBuffer) // only a wish
+	}
+	return ctx
 }
 
 // Close ends all streams, for servers that are not run by Serve.
