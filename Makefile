@@ -38,6 +38,7 @@ DEPLOYMENTS_PATH         := $(EBB_DEPLOYMENTS_VENV)/bin:$(dir $(HELM))
 
 # What the targets below can be told: make demo ARGS='--headless', make fuzz FUZZTIME=5m.
 ARGS     ?=
+WEB      := adapters/dashboard/web
 PACKAGES ?= ./...
 FUZZTIME ?= 15s
 SEEDS    ?= 1000
@@ -94,7 +95,7 @@ sim: build ## Whole worlds of the production program on a virtual clock: scenari
 	bin/ebb sim --seeds $(SEEDS)
 
 .PHONY: test-real
-test-real: real-env ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck, Chromium); a missing tool fails
+test-real: real-env web-modules ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck, Chromium); a missing tool fails
 	PATH="$(EBB_REAL_VENV)/bin:$$PATH" EBB_REAL_VENV="$(EBB_REAL_VENV)" \
 		$(GO) test -tags real -count=1 -timeout 15m $(REAL_PACKAGES)
 
@@ -127,6 +128,21 @@ fuzz: ## Every fuzz target for FUZZTIME (15s) each
 .PHONY: bench
 bench: ## All benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+.PHONY: web
+web: web-modules ## The dashboard's page, from adapters/dashboard/web into adapters/dashboard/assets (needs Node 20)
+	cd $(WEB) && node build.mjs ../assets
+
+.PHONY: web-check
+web-check: web-modules ## The page's types and tests, and that the committed build is what the source gives
+	cd $(WEB) && npx --no-install tsc --noEmit && node test.mjs
+	cd $(WEB) && node build.mjs ../../../.cache/web-assets
+	diff -r .cache/web-assets adapters/dashboard/assets || { echo "adapters/dashboard/assets is not what its source gives: run make web and commit it" >&2; exit 1; }
+
+.PHONY: web-modules
+web-modules:
+	@command -v npm >/dev/null || { echo "npm not found: install Node 20 or newer (apt-get install nodejs npm)" >&2; exit 1; }
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
 
 ##@ Keep tidy
 

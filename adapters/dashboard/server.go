@@ -59,13 +59,19 @@ func New(config Config) (*Server, error) {
 // Handler serves the page and the interface.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Serve answers on a listener until ctx ends; streams end at once then, other
-// requests get a moment. It closes the listener. The error is nil when ctx ended.
-func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{
+// HTTP is a server with the handler and its limits, for whoever listens himself.
+// Streams end with the context of their requests, or at [Server.Close].
+func (s *Server) HTTP() *http.Server {
+	return &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerPatience, ReadTimeout: readPatience, WriteTimeout: answerPatience,
 		IdleTimeout: idlePatience, MaxHeaderBytes: headerMost, ConnContext: shallow,
 	}
+}
+
+// Serve answers on a listener until ctx ends; streams end at once then, other
+// requests get a moment. It closes the listener. The error is nil when ctx ended.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	server := s.HTTP()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

@@ -83,6 +83,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, h *hub, whole fu
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not collect frames
 	out := &patient{w: w, control: http.NewResponseController(w), wall: s.config.Wall}
+	_ = out.control.SetReadDeadline(time.Time{}) // that of the request would end the stream
 	if !out.write([]byte("retry: 2000\n\n")) {
 		return
 	}

@@ -13,18 +13,13 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/ebbscale/ebb/adapters/dashboard"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 )
 
 const (
-	// headPatience is how long a request's head may take, idlePatience how long a
-	// connection is kept without one, closePatience how long those under way are
-	// waited for at the end.
-	headPatience  = 5 * time.Second
-	idlePatience  = 2 * time.Minute
+	// closePatience is how long requests under way are waited for at the end.
 	closePatience = 3 * time.Second
-	// headLimit is the most bytes of a request's head.
-	headLimit = 32 << 10
 	// listenAgain is how soon an address that somebody else has is tried again.
 	listenAgain = 3 * time.Second
 )
@@ -48,7 +43,11 @@ func (p *Process) openWeb(ctx context.Context) error {
 	if !p.options.File.HTTP.Serves() {
 		return nil
 	}
-	web, err := openHTTP(ctx, p.options.File.HTTP, p.Monitoring(), p.log)
+	page, err := p.dashboard()
+	if err != nil {
+		return err
+	}
+	web, err := openHTTP(ctx, p.options.File.HTTP, page, p.log)
 	if err != nil {
 		return err
 	}
@@ -67,12 +66,10 @@ func (p *Process) Web() string {
 }
 
 // openHTTP listens and serves until it is closed.
-func openHTTP(ctx context.Context, c config.HTTP, handler http.Handler, log zerolog.Logger) (*webServer, error) {
+func openHTTP(ctx context.Context, c config.HTTP, page *dashboard.Server, log zerolog.Logger) (*webServer, error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &webServer{config: c, log: log, stop: stop, done: make(chan struct{}), server: &http.Server{
-		Handler: handler, ReadHeaderTimeout: headPatience, IdleTimeout: idlePatience, MaxHeaderBytes: headLimit,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}}
+	w := &webServer{config: c, log: log, stop: stop, done: make(chan struct{}), server: page.HTTP()}
+	w.server.BaseContext = func(net.Listener) context.Context { return ctx }
 	listener, err := w.listen(ctx)
 	if err != nil && !errors.Is(err, syscall.EADDRINUSE) {
 		stop()
@@ -81,7 +78,13 @@ func openHTTP(ctx context.Context, c config.HTTP, handler http.Handler, log zero
 	if err != nil {
 		log.Warn().Err(err).Msg("somebody else has the address; the autoscalers run, and it is tried again")
 	}
-	go w.run(ctx, listener)
+	go func() {
+		defer close(w.done)
+		var fed sync.WaitGroup
+		fed.Go(func() { page.Run(ctx) })
+		w.run(ctx, listener)
+		fed.Wait()
+	}()
 	return w, nil
 }
 
@@ -114,7 +117,6 @@ func (w *webServer) listen(ctx context.Context) (net.Listener, error) {
 
 // run serves as soon as there is something to listen on.
 func (w *webServer) run(ctx context.Context, listener net.Listener) {
-	defer close(w.done)
 	again := time.NewTicker(listenAgain)
 	defer again.Stop()
 	for listener == nil {

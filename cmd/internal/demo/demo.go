@@ -119,6 +119,7 @@ func (p plan) play(ctx context.Context, dir string) error {
 	if p.NATSListen != "" {
 		file.NATS.Listen = p.NATSListen
 	}
+	file.HTTP.Token = dashboardToken
 	process, err := app.Start(ctx, app.Options{
 		File: file, Version: p.Version, Log: p.Log, Clock: now,
 		AnswerFresh: max(actors.DefaultAnswerFresh, time.Duration(p.Speed*float64(answerTime))), Speed: p.Speed,
@@ -129,8 +130,8 @@ func (p plan) play(ctx context.Context, dir string) error {
 	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2)))
 	board := newBoard(now, file, len(jobs))
 	screen := p.screen(board)
-	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  dashboard: %s\n  commands:  ebb status --nats %[5]s   (explain, top, drain, pause …)\n  events:    nats sub -s %[5]s 'ebb.v1.>'\n",
-		len(jobs), p.length.Round(time.Minute), p.Speed, process.Web(), process.URL())
+	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  dashboard: %s   (token: %[6]s)\n  commands:  ebb status --nats %[5]s   (explain, top, drain, pause …)\n  events:    nats sub -s %[5]s 'ebb.v1.>'\n",
+		len(jobs), p.length.Round(time.Minute), p.Speed, process.Web(), process.URL(), dashboardToken)
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)
 	go func() { watched <- watch(watching, process.Bus(), board, screen) }()
@@ -152,6 +153,9 @@ func (p plan) play(ctx context.Context, dir string) error {
 	}
 	return nil
 }
+
+// dashboardToken is what the demo's dashboard asks for before it acts.
+const dashboardToken = "demo-dashboard-token"
 
 // live enqueues the jobs as the day goes, and returns when all have run, no
 // instance is left, and the program has noticed.

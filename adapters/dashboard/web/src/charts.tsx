@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { get, of } from "./api";
-import { clockTime, count, rough } from "./format";
+import { clockTime, rough } from "./format";
 import { mergeHistory } from "./live";
 import type { History } from "./types";
 import { conditions } from "./types";
@@ -44,7 +44,7 @@ function stack(lines: Line[]): Values[] {
   );
 }
 
-function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boolean; show: (v: number) => string; theme: string; span: number; end: number }) {
+function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boolean; show: (v: number) => string; theme: string; begin: number; end: number }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const latest = useRef(props);
@@ -69,9 +69,9 @@ function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boo
         padding: [8, 8, 0, 0],
         legend: { show: true, live: true, markers: { width: 0, fill: (_, i) => drawn[i - 1]?.color ?? "" } },
         cursor: { y: false, points: { size: 5 } },
-        scales: { x: { range: () => [(latest.current.end - latest.current.span) / 1000, latest.current.end / 1000] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.08)] } },
+        scales: { x: { range: () => [latest.current.begin / 1000, latest.current.end / 1000] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.08)] } },
         axes: [
-          { ...axis, size: 28, space: 64 },
+          { ...axis, size: 24, space: 56, values: (_, ticks) => ticks.map((t) => clockTime(t * 1000).slice(0, latest.current.end - latest.current.begin < 600_000 ? 8 : 5)) },
           { ...axis, size: 44, values: (_, ticks) => ticks.map((t) => (Number.isInteger(t) || t > 10 ? p.show(t) : "")) },
         ],
         series: [
@@ -79,7 +79,7 @@ function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boo
           ...drawn.map((line) => ({
             label: line.name,
             stroke: line.color,
-            fill: p.stacked ? line.color + "59" : undefined,
+            fill: p.stacked ? line.color : undefined,
             width: p.stacked ? 1 : 1.75,
             points: { show: false },
             value: value(line),
@@ -158,7 +158,9 @@ export function Charts(props: { name: string; fresh?: History; queues: string[];
       ? conditions.map((c) => ({ name: c, values: h.conditions[c] ?? [], color: color(`--${c}`) }))
       : byName(h.resources, props.resources);
   const at = h?.at ?? [];
+  // What is not known yet takes no room, but two minutes are the least.
   const end = at.at(-1) ?? Date.now();
+  const begin = Math.max(end - span, Math.min(at[0] ?? end, end - 120_000));
   return (
     <Panel
       id="charts"
@@ -184,11 +186,10 @@ export function Charts(props: { name: string; fresh?: History; queues: string[];
     >
       {error !== undefined && <Wrong error={error} />}
       <div class="charts">
-        <Chart label={`Instances by ${by}`} at={at} lines={instances} stacked show={(v) => String(v)} theme={props.theme} span={span} end={end} />
-        <Chart label="Waiting tasks by queue" at={at} lines={h ? byName(h.waiting, props.queues) : []} stacked={false} show={(v) => String(v)} theme={props.theme} span={span} end={end} />
-        <Chart label="Wait of the first in line" at={at} lines={h ? byName(h.wait_seconds, props.queues) : []} stacked={false} show={(v) => rough(v * 1000)} theme={props.theme} span={span} end={end} />
+        <Chart label={`Instances by ${by}`} at={at} lines={instances} stacked show={(v) => String(v)} theme={props.theme} begin={begin} end={end} />
+        <Chart label="Waiting tasks by queue" at={at} lines={h ? byName(h.waiting, props.queues) : []} stacked={false} show={(v) => String(v)} theme={props.theme} begin={begin} end={end} />
+        <Chart label="Wait of the first in line" at={at} lines={h ? byName(h.wait_seconds, props.queues) : []} stacked={false} show={(v) => rough(v * 1000)} theme={props.theme} begin={begin} end={end} />
       </div>
-      {h && at.length < 2 && <p class="muted pad">History begins now; a point every {count(h.step_seconds, "second")}.</p>}
     </Panel>
   );
 }

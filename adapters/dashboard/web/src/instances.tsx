@@ -109,6 +109,7 @@ export function Instances(props: {
       </div>
       <div
         class="scroll"
+        style={{ height: `clamp(180px, ${34 + shown.length * rowHeight}px, min(62vh, 560px))` }}
         ref={box}
         tabIndex={0}
         role="region"

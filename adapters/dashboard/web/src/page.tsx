@@ -3,12 +3,13 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, of, post } from "./api";
 import { Charts } from "./charts";
 import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, WhyDialog } from "./dialogs";
-import { age, clockTime, count, dollars, rough, words } from "./format";
+import { clockTime, count, dollars, rough, words } from "./format";
 import { Instances } from "./instances";
 import { begin, follow, type Picture } from "./live";
 import { Log } from "./log";
 import { type State, Stream } from "./stream";
 import type { Delta, Head, History, Links, Me, Queue, Resource, Snapshot } from "./types";
+import { conditions } from "./types";
 import { Banner, Bar, Clock, Panel, stale, useTick } from "./ui";
 
 type Open =
@@ -225,7 +226,7 @@ function Banners({ picture, state, clock, speed }: { picture: Picture; state: St
         ) : null,
       )}
       {blocked.map((r) => (
-        <Banner key={r.name} kind="warn" title={`${r.name} launches nothing:`}>
+        <Banner key={r.name} kind="warn" title={`${r.name} is held:`}>
           {r.held!.join("; ")}
         </Banner>
       ))}
@@ -287,7 +288,7 @@ function Queues({ queues, clock, why }: { queues: Queue[]; clock: Clock; why: (q
               <th scope="col" class="number">
                 Oldest
               </th>
-              <th scope="col">Served by</th>
+              <th scope="col" class="aside">Served by</th>
               <th scope="col">Why they wait</th>
             </tr>
           </thead>
@@ -296,11 +297,12 @@ function Queues({ queues, clock, why }: { queues: Queue[]; clock: Clock; why: (q
               <tr key={q.name}>
                 <th scope="row">{q.name}</th>
                 <td class="number strong">{q.known ? q.waiting : "?"}</td>
-                <td class="number">{q.waiting ? age(now, q.wait_since) : "–"}</td>
-                <td>{q.resources?.join(", ") || "–"}</td>
+                <td class="number">{q.waiting && q.wait_since ? rough(now - q.wait_since) : "–"}</td>
+                <td class="aside">{q.resources?.join(", ") || "–"}</td>
                 <td>
-                  <button type="button" class="cell-button" onClick={() => why(q.name)} aria-label={`Why do tasks wait in ${q.name}?`}>
+                  <button type="button" class="cell-button" onClick={() => why(q.name)}>
                     {verdict(q)}
+                    <span class="hidden"> – why do tasks wait in {q.name}?</span>
                   </button>
                 </td>
               </tr>
@@ -331,7 +333,7 @@ function Resources({ resources, clock }: { resources: Resource[]; clock: Clock }
     <Panel id="resources" title="Resource types" count={resources.length}>
       <ul class="resources">
         {resources.map((r) => {
-          const parts = Object.entries(r.counts).map(([c, n]) => `${n} ${c}`);
+          const parts = conditions.filter((c) => r.counts[c]).map((c) => `${r.counts[c]} ${c}`);
           if (r.launching) parts.push(`${r.launching} launching`);
           const said = parts.join(", ") || "none";
           return (

@@ -1,0 +1,323 @@
+// Drives the page in a real browser, for the contract tests:
+//   node browser.mjs demo  URL TOKEN [PICTURES]   against `ebb demo`
+//   node browser.mjs world URL TOKEN [PICTURES]   against 1,000 instances in memory, with a wizard
+// It prints what it did, and exits 1 with the reason when the page does not do it.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const [mode, url, token, pictures] = process.argv.slice(2);
+const require = createRequire(import.meta.url);
+const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+const browser = await chromium.launch({
+  executablePath: process.env.EBB_CHROMIUM || "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+const say = (text) => console.log(text);
+const faults = [];
+
+async function open(path, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  page.on("pageerror", (e) => faults.push(`error on ${path}: ${e.message}`));
+  page.on("console", (m) => {
+    // What is refused on purpose is logged by the browser too.
+    if (m.type() === "error" && !/status of (401|409|422)/.test(m.text())) faults.push(`console on ${path}: ${m.text()}`);
+  });
+  page.on("request", (r) => {
+    if (!r.url().startsWith(url) && !/^(data|blob):/.test(r.url())) faults.push(`${path} asks elsewhere: ${r.url()}`);
+  });
+  await page.addInitScript(() => {
+    window.shift = 0;
+    new PerformanceObserver((list) => {
+      for (const e of list.getEntries()) if (!e.hadRecentInput) window.shift += e.value;
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  await page.goto(url + path);
+  return page;
+}
+
+async function accessible(page, where) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
+  const bad = found.violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  for (const v of bad) faults.push(`axe on ${where}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.any?.[0]?.message ?? ""}`).join(" | ")}`);
+  say(`axe on ${where}: ${found.violations.length} findings, ${bad.length} serious`);
+}
+
+async function picture(page, name, fullPage = false) {
+  if (pictures) await page.screenshot({ path: join(pictures, name + ".png"), fullPage });
+}
+
+const rows = (page) => page.locator("#instances tbody tr:not(.space) .col-id .cell-button").allInnerTexts();
+
+async function until(what, seconds, so) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await so();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`${what} did not come within ${seconds} s`);
+    await new Promise((done) => setTimeout(done, 150));
+  }
+}
+
+async function signIn(page, text) {
+  await page.locator("dialog input[type=password]").fill(text);
+  await page.locator("dialog button[type=submit]").click();
+}
+
+async function noShift(page, where) {
+  const shift = await page.evaluate(() => window.shift);
+  say(`layout shift on ${where}: ${shift.toFixed(3)}`);
+  if (shift > 0.1) faults.push(`${where} shifts by ${shift}`);
+}
+
+async function demo() {
+  const page = await open("/");
+  await page.waitForURL(/\/a\/demo$/); // the only one is opened at once
+  await page.locator(".live.on").waitFor();
+  const first = await until("an instance", 60, async () => {
+    const now = await rows(page);
+    return now.length > 0 && now;
+  });
+  say(`${first.length} instances at first`);
+  const seen = new Set(first);
+  await until("one more instance, and the end of one", 60, async () => {
+    const now = await rows(page);
+    now.forEach((id) => seen.add(id));
+    return seen.size > first.length && now.length < seen.size;
+  });
+  say(`${seen.size} instances seen, some gone`);
+  await picture(page, "dashboard-demo");
+
+  await page.locator("#queues .cell-button").first().click();
+  await page.locator("dialog .summary").waitFor();
+  const summary = await page.locator("dialog .summary").innerText();
+  assert.match(summary, /queue/);
+  say(`explained: ${summary}`);
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
+
+  const refused = await page.evaluate(async () => {
+    const r = await fetch("/api/v1/autoscalers/demo/idle", { method: "POST", headers: { "X-Ebb-Page": "1" }, body: "{}" });
+    return [r.status, await r.json()];
+  });
+  assert.equal(refused[0], 401);
+  assert.match(refused[1].error, /token/);
+  say("refused without the token");
+
+  await until("an instance to open", 60, async () => (await rows(page)).length > 0);
+  await page.locator("#instances tbody .cell-button").first().click();
+  const id = await page.locator("dialog h2").innerText();
+  await page.getByRole("button", { name: "Drain…" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await signIn(page, "not-the-token-at-all");
+  await page.locator("dialog [role=alert]").waitFor();
+  say("a wrong token is refused");
+  await signIn(page, token);
+  await drain(page, id);
+  await page.locator("#instances input[type=search]").fill("");
+  await accessible(page, "demo");
+  await noShift(page, "demo");
+  await realWizard();
+}
+
+// drain lets the instance go whose dialog was open, or another one if it has gone
+// meanwhile: the demo's clock is fast.
+async function drain(page, id) {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const go = page.getByRole("button", { name: "Drain", exact: true });
+    const asked = await go.waitFor({ timeout: 3000 }).then(
+      () => true,
+      () => false,
+    );
+    if (asked) {
+      await go.click();
+      const done = await page.locator("dialog").waitFor({ state: "detached", timeout: 3000 }).then(
+        () => true,
+        () => false,
+      );
+      if (done) {
+        await until(`the drain of ${id} in the log`, 20, async () =>
+          (await page.locator("#log .line", { hasText: id }).filter({ hasText: /drain|terminat|gone/ }).count()) > 0);
+        say(`drained ${id}`);
+        return;
+      }
+      await page.keyboard.press("Escape");
+    }
+    await until("another instance", 60, async () => (await rows(page)).length > 0);
+    await page.locator("#instances tbody .cell-button").last().click();
+    id = await page.locator("dialog h2").innerText();
+    await page.getByRole("button", { name: "Drain…" }).click();
+  }
+  throw new Error("no instance could be drained");
+}
+
+async function world() {
+  const list = await open("/");
+  await list.locator(".card").first().waitFor();
+  assert.equal(await list.locator(".card").count(), 2);
+  await accessible(list, "the list");
+  await picture(list, "dashboard-list");
+
+  const page = await open("/a/prod");
+  await page.locator("#instances tbody .cell-button").first().waitFor();
+  await page.waitForTimeout(3000);
+  await noShift(page, "prod");
+  await accessible(page, "prod");
+  const drawn = await page.locator("#instances tbody tr").count();
+  assert.ok(drawn < 60, `${drawn} rows are drawn`);
+  await smooth(page);
+  await keyboard(page);
+  await force(page);
+
+  const dark = await open("/a/prod", { colorScheme: "dark" });
+  await dark.locator("#instances tbody .cell-button").first().waitFor();
+  await dark.waitForTimeout(2500);
+  await dark.locator("#queues").scrollIntoViewIfNeeded();
+  await accessible(dark, "prod, dark");
+  await picture(dark, "dashboard-dark");
+
+  const phone = await open("/a/prod", { viewport: { width: 360, height: 760 }, hasTouch: true, isMobile: true });
+  await phone.locator("#instances tbody .cell-button").first().waitFor();
+  await phone.waitForTimeout(1500);
+  assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the phone");
+  await accessible(phone, "prod, phone");
+  await picture(phone, "dashboard-phone");
+  await wizard();
+}
+
+// smooth scrolls through 1,000 rows and looks how long a frame takes.
+async function smooth(page) {
+  const frames = await page.evaluate(async () => {
+    const box = document.querySelector("#instances .scroll");
+    const took = [];
+    let last = performance.now();
+    for (let i = 0; i < 90; i++) {
+      box.scrollTop += 340;
+      await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      took.push(now - last);
+      last = now;
+    }
+    const blank = box.getBoundingClientRect().height - [...box.querySelectorAll("tbody tr:not(.space)")].length * 34 > 0;
+    box.scrollTop = 0;
+    return { took: took.sort((a, b) => a - b), blank };
+  });
+  const p95 = frames.took[Math.floor(frames.took.length * 0.95)];
+  say(`scrolling 30,000 pixels: p50 ${frames.took[45].toFixed(0)} ms, p95 ${p95.toFixed(0)} ms a frame`);
+  assert.ok(p95 < 120, `a frame took ${p95} ms`);
+  assert.ok(!frames.blank, "rows were missing after scrolling");
+}
+
+async function keyboard(page) {
+  await page.keyboard.press("?");
+  await page.getByRole("heading", { name: "Keyboard" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "filter");
+  await page.keyboard.type("spot busy");
+  await until("a filtered table", 5, async () => /of 1000/.test(await page.locator("#instances .count").innerText()));
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Delete");
+  await page.locator("#filter").blur();
+  const fresh = await open("/a/prod");
+  await fresh.locator("#instances tbody .cell-button").first().waitFor();
+  await fresh.keyboard.press("Tab");
+  assert.equal(await fresh.evaluate(() => document.activeElement.className), "skip", "the first stop of Tab skips to the content");
+  await fresh.close();
+  say("by keyboard alone");
+}
+
+// force kills an instance only after its id was typed.
+async function force(page) {
+  await page.locator("#instances tbody .cell-button").first().click();
+  const id = await page.locator("dialog h2").innerText();
+  await page.getByRole("button", { name: "Drain…" }).click();
+  await signIn(page, token);
+  await page.getByRole("heading", { name: `Drain ${id}` }).waitFor();
+  await page.locator("dialog input[type=checkbox]").check();
+  const kill = page.getByRole("button", { name: "Kill it now" });
+  assert.ok(await kill.isDisabled(), "it can be killed unconfirmed");
+  await page.locator("dialog input:not([type=checkbox])").fill(id);
+  await kill.click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await page.locator("#filter").fill(id);
+  await until("its end", 10, async () => /terminating/.test(await page.locator("#instances tbody").innerText()));
+  await page.locator("#filter").fill("");
+  const cookies = await page.context().cookies();
+  assert.ok(cookies.every((c) => c.httpOnly && c.sameSite === "Strict"), "the cookie can be read");
+  assert.ok(!(await page.content()).includes(token), "the page holds the token");
+  say(`killed ${id} after its id was typed`);
+}
+
+// realWizard reads the example of the documentation and gets it back.
+async function realWizard() {
+  const page = await open("/new");
+  await page.locator("summary").click();
+  await page.locator("input[type=file]").setInputFiles(fileURLToPath(new URL("../../../deployments/examples/ebb.yaml", import.meta.url)));
+  await page.getByText("ebb.yaml is read").waitFor();
+  await page.getByRole("button", { name: "AWS", exact: true }).click();
+  const region = page.getByLabel(/^Region/);
+  const right = await region.inputValue();
+  assert.match(right, /^[a-z]+-[a-z]+-[0-9]$/);
+  await region.fill("");
+  await region.blur();
+  await page.locator(".field-wrong p").first().waitFor();
+  await region.fill(right);
+  await page.getByRole("button", { name: /^Compute resource/ }).first().click();
+  await page.waitForTimeout(600);
+  await accessible(page, "the wizard of the demo");
+  await picture(page, "dashboard-wizard");
+  await page.getByRole("button", { name: "Review" }).click();
+  await page.locator("pre.yaml").waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download ebb.yaml" }).click()]);
+  const text = await readFile(await download.path(), "utf8");
+  assert.match(text, new RegExp(`region: ${right}`));
+  say(`imported the example and downloaded it again, ${text.length} characters`);
+}
+
+async function wizard() {
+  const page = await open("/new");
+  await page.getByRole("heading", { name: "New configuration" }).waitFor();
+  const region = page.getByLabel(/^Region/);
+  await page.getByRole("button", { name: "AWS" }).click();
+  await region.fill("mars");
+  await region.blur();
+  await page.locator(".field-wrong", { hasText: "not the name of a region" }).waitFor();
+  assert.equal(await region.getAttribute("aria-invalid"), "true");
+  await accessible(page, "the wizard");
+  await page.locator("summary").click();
+  await page.locator("input[type=file]").setInputFiles({
+    name: "mine.yaml",
+    mimeType: "text/yaml",
+    buffer: Buffer.from("autoscalers[0].name: imported\nautoscalers[0].aws.region: us-east-1\nautoscalers[0].clearml.api_server: https://api.x\n"),
+  });
+  await page.getByText("3 values taken over").waitFor();
+  await page.getByRole("button", { name: "Review" }).click();
+  await page.getByText("The configuration is sound.").waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download ebb.yaml" }).click()]);
+  const text = await readFile(await download.path(), "utf8");
+  assert.match(text, /autoscalers\[0\]\.name: imported/);
+  say("imported a file in the wizard and downloaded it again");
+}
+
+let status = 0;
+try {
+  await { demo, world }[mode]();
+} catch (e) {
+  faults.push(e.stack);
+  for (const context of browser.contexts())
+    for (const page of context.pages()) await page.screenshot({ path: `${process.env.EBB_FAULTS || "/tmp"}/ebb-browser-${context.pages().indexOf(page)}.png` }).catch(() => undefined);
+}
+await browser.close();
+for (const fault of faults) {
+  console.error(fault);
+  status = 1;
+}
+process.exit(status);

@@ -1,0 +1,167 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/cmd/internal/config"
+)
+
+// TestDashboard asks a whole process over HTTP: what it shows is what runs, orders
+// reach the autoscaler, the wizard's file can be applied, and no secret comes out.
+func TestDashboard(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer r.close()
+	if _, err := r.clearml.AddDemoTasks(fakeclearml.DemoTasks{Queue: "training", Count: 2, RunSeconds: 600}); err != nil {
+		t.Fatal(err)
+	}
+	file := r.load("1h", 1)
+	file.HTTP.Listen = "127.0.0.1:0"
+	path := filepath.Join(r.dir, "ebb.yaml")
+	var log bytes.Buffer
+	process, err := app.Start(t.Context(), app.Options{
+		File: file, Version: "v9", Log: zerolog.New(zerolog.SyncWriter(&log)), Path: path,
+		Load: func() (config.File, error) { return config.Load(config.Source{Path: path}) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := os.ReadFile(filepath.Join(r.dir, "state", "http-token"))
+	token := strings.TrimSpace(string(kept))
+	if err != nil || len(token) < 20 {
+		t.Fatalf("the token that was made up: %q, %v", token, err)
+	}
+	if info, err := os.Stat(filepath.Join(r.dir, "state", "http-token")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the token's file: %v, %v", info.Mode(), err)
+	}
+	page := client{t: t, url: process.Web(), token: token}
+
+	r.until(func() bool {
+		_, text := page.ask("GET", "/autoscalers/test", nil)
+		return strings.Contains(text, `"condition":"busy"`) && strings.Contains(text, `"waiting":1`)
+	}, "one instance works and one task waits")
+	page.wants(http.StatusOK, "at its max_instances", "GET", "/autoscalers/test/explain?queue=training", nil)
+	page.wants(http.StatusOK, `"instances":[]`, "POST", "/autoscalers/test/pause", map[string]string{"why": "a test", "for": "1h"})
+	r.until(func() bool {
+		_, text := page.ask("GET", "/autoscalers/test", nil)
+		return strings.Contains(text, `"why":"a test"`) && strings.Contains(text, "autoscaler.paused")
+	}, "the pause is shown, and in the log")
+	page.wants(http.StatusOK, `"instances":[]`, "POST", "/autoscalers/test/resume", struct{}{})
+	page.wants(http.StatusConflict, "not paused", "POST", "/autoscalers/test/resume", struct{}{})
+	page.wants(http.StatusNotFound, "i-none", "POST", "/autoscalers/test/drain", map[string]string{"instance": "i-none"})
+	_, exported := page.ask("POST", "/autoscalers/test/export", struct{}{})
+	if !strings.Contains(exported, "name: test") || strings.Contains(exported, "not-to-be-seen") {
+		t.Errorf("exported without secrets: %s", exported)
+	}
+	page.wizard(path)
+	bare := client{t: t, url: page.url}
+	bare.wants(http.StatusUnauthorized, "token", "POST", "/reload", struct{}{})
+	for _, probe := range []string{"/metrics", "/healthz"} {
+		bare.wants(http.StatusOK, "", "GET", "/../.."+probe, nil)
+	}
+	r.until(func() bool { status, _ := bare.ask("GET", "/../../readyz", nil); return status == http.StatusOK }, "it is ready")
+	if err := process.Stop(); err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); strings.Contains(text, token) || strings.Contains(text, "not-to-be-seen") {
+		t.Error("the log holds a secret")
+	}
+}
+
+// client is a user of the interface.
+type client struct {
+	t          *testing.T
+	url, token string
+}
+
+func (c client) ask(method, path string, content any) (int, string) {
+	c.t.Helper()
+	var text io.Reader
+	if content != nil {
+		encoded, err := json.Marshal(content)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		text = bytes.NewReader(encoded)
+	}
+	url := c.url + "/api/v1" + path
+	if rest, ok := strings.CutPrefix(path, "/../.."); ok {
+		url = c.url + rest
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method, url, text)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if c.token != "" && strings.Contains(string(answer), c.token) {
+		c.t.Errorf("%s %s answers with the token", method, path)
+	}
+	return response.StatusCode, string(answer)
+}
+
+func (c client) wants(status int, part, method, path string, content any) {
+	c.t.Helper()
+	if got, text := c.ask(method, path, content); got != status || !strings.Contains(text, part) {
+		c.t.Errorf("%s %s: %d %s, want %d with %q", method, path, got, text, status, part)
+	}
+}
+
+// wizard reads the file of the process into answers, changes one, writes and
+// applies it; one that is not sound changes nothing.
+func (c client) wizard(path string) {
+	c.t.Helper()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.wants(http.StatusOK, "autoscalers[0].aws.region", "GET", "/wizard", nil)
+	var imported struct{ Answers map[string]any }
+	status, text := c.ask("POST", "/wizard/read", map[string]string{"name": "ebb.yaml", "text": string(before)})
+	if err := json.Unmarshal([]byte(text), &imported); err != nil || status != http.StatusOK {
+		c.t.Fatalf("read: %d %s", status, text)
+	}
+	imported.Answers["autoscalers[0].aws.region"] = "nowhere!"
+	c.wants(http.StatusOK, `"path":"autoscalers[0].aws.region"`, "POST", "/wizard/check", map[string]any{"answers": imported.Answers})
+	imported.Answers["autoscalers[0].aws.region"] = "us-east-1"
+	imported.Answers["autoscalers[0].max_idle_time"] = "7m"
+	c.wants(http.StatusOK, `"problems":[]`, "POST", "/wizard/check", map[string]any{"answers": imported.Answers})
+	var written struct{ YAML string }
+	status, text = c.ask("POST", "/wizard/write", map[string]any{"answers": imported.Answers, "inline_secrets": true})
+	if err := json.Unmarshal([]byte(text), &written); err != nil || status != http.StatusOK {
+		c.t.Fatalf("write: %d %s", status, text)
+	}
+	c.wants(http.StatusUnprocessableEntity, `"problems":[{`, "POST", "/apply", map[string]string{"yaml": fmt.Sprintf("%s\nnonsense: 1\n", written.YAML)})
+	if now, _ := os.ReadFile(path); !bytes.Equal(now, before) {
+		c.t.Error("a configuration that is not sound replaced the file")
+	}
+	c.wants(http.StatusOK, "applied", "POST", "/apply", map[string]string{"yaml": written.YAML})
+	if now, _ := os.ReadFile(path); !strings.Contains(string(now), "7m") {
+		c.t.Errorf("the file was not replaced: %s", now)
+	}
+}

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ebbscale/ebb/adapters/dashboard"
+	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/cmd/internal/control"
+	"github.com/ebbscale/ebb/messages"
+)
+
+var (
+	_ dashboard.Engine   = dashboardPorts{}
+	_ dashboard.Operator = dashboardPorts{}
+	_ dashboard.Events   = dashboardPorts{}
+)
+
+// dashboardPorts is the process as the dashboard sees it. For an autoscaler that
+// another process acts for, it asks there.
+type dashboardPorts struct{ p *Process }
+
+func (d dashboardPorts) elsewhere() control.Client { return control.Client{Bus: d.p.bus} }
+
+// acts says whether this process acts for an autoscaler.
+func (d dashboardPorts) acts(name messages.AutoscalerName) bool {
+	d.p.control.mu.Lock()
+	defer d.p.control.mu.Unlock()
+	return d.p.control.wanted[name]
+}
+
+// Autoscalers implements [dashboard.Engine].
+func (d dashboardPorts) Autoscalers(context.Context) ([]dashboard.Autoscaler, error) {
+	file := d.file()
+	all := make([]dashboard.Autoscaler, 0, len(file.Autoscalers))
+	for _, a := range file.Autoscalers {
+		all = append(all, dashboard.Autoscaler{Name: messages.AutoscalerName(a.Name), Region: a.AWS.Region, WebServer: a.ClearML.WebServer})
+	}
+	return all, nil
+}
+
+func (d dashboardPorts) file() config.File {
+	d.p.mu.Lock()
+	defer d.p.mu.Unlock()
+	return d.p.options.File
+}
+
+// Status implements [dashboard.Engine].
+func (d dashboardPorts) Status(ctx context.Context, name messages.AutoscalerName) (messages.Status, error) {
+	if !d.acts(name) {
+		return d.elsewhere().Status(ctx, name)
+	}
+	answer, err := d.p.Order(ctx, name, "", messages.ReportStatus{})
+	if err != nil {
+		return messages.Status{}, err
+	}
+	if answer.Status == nil {
+		return messages.Status{}, &messages.Failure{Class: messages.ClassTransient, Message: "the autoscaler gave no status"}
+	}
+	return *answer.Status, nil
+}
+
+// Explain implements [dashboard.Engine].
+func (d dashboardPorts) Explain(ctx context.Context, name messages.AutoscalerName, queue messages.QueueName) (dashboard.Explanation, error) {
+	status, err := d.Status(ctx, name)
+	if err != nil {
+		return dashboard.Explanation{}, err
+	}
+	explained, err := control.Explain(status, queue)
+	if err != nil {
+		return dashboard.Explanation{}, err
+	}
+	answer := dashboard.Explanation{Summary: explained.Summary}
+	for _, finding := range explained.Findings {
+		line := finding.About + " " + finding.Text
+		if finding.Cure != "" {
+			line += ". What to do: " + finding.Cure
+		}
+		answer.Lines = append(answer.Lines, line)
+	}
+	return answer, nil
+}
+
+// Order implements [dashboard.Operator].
+func (d dashboardPorts) Order(ctx context.Context, name messages.AutoscalerName, by string, order messages.Order) (messages.Answered, error) {
+	if d.acts(name) {
+		return d.p.Order(ctx, name, by, order)
+	}
+	var done control.Done
+	var err error
+	switch o := order.(type) {
+	case messages.PauseLaunches:
+		request := control.PauseRequest{By: by, Why: o.Why}
+		if !o.Until.IsZero() {
+			request.Seconds = o.Until.Sub(d.p.options.Clock.Now()).Seconds()
+		}
+		err = d.elsewhere().Pause(ctx, name, request)
+	case messages.ResumeLaunches:
+		err = d.elsewhere().Resume(ctx, name, control.ResumeRequest{By: by})
+	case messages.DrainInstanceNow:
+		done, err = d.elsewhere().Drain(ctx, name, control.DrainRequest{By: by, Instance: o.Instance, Force: o.Force})
+	case messages.DrainIdleNow:
+		done, err = d.elsewhere().ShutdownIdle(ctx, name, control.ShutdownIdleRequest{By: by, Resource: o.Resource})
+	case messages.ReportStatus:
+		status, failed := d.elsewhere().Status(ctx, name)
+		return messages.Answered{Status: &status}, failed
+	}
+	return messages.Answered{Instances: done.Instances}, err
+}
+
+// Reload implements [dashboard.Operator].
+func (d dashboardPorts) Reload(ctx context.Context) error {
+	_, err := d.p.Reload(ctx, "the dashboard")
+	return err
+}
+
+// Export implements [dashboard.Operator].
+func (d dashboardPorts) Export(_ context.Context, name messages.AutoscalerName, format string, secrets bool) ([]byte, error) {
+	for _, a := range d.file().Autoscalers {
+		if messages.AutoscalerName(a.Name) == name {
+			return config.Export(config.File{Autoscalers: []config.Autoscaler{a}}, config.Format(format), secrets)
+		}
+	}
+	return nil, &messages.Failure{Class: messages.ClassNotFound, Message: fmt.Sprintf("there is no autoscaler %q", name)}
+}
+
+// Apply implements [dashboard.Operator]: the file of the process is replaced, and
+// read again. If that fails the old one is put back.
+func (d dashboardPorts) Apply(ctx context.Context, yaml []byte) error {
+	path := d.p.options.Path
+	if format, _ := config.FormatOf(path); path == "" || format != config.YAML {
+		return &messages.Failure{Class: messages.ClassInvalid, Message: "this process does not run from a YAML file that could be replaced; download the configuration instead"}
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("keep the old configuration: %w", err)
+	}
+	fresh := filepath.Join(filepath.Dir(path), ".ebb-new-"+filepath.Base(path))
+	if err := os.WriteFile(fresh, yaml, 0o600); err != nil {
+		return fmt.Errorf("write the new configuration: %w", err)
+	}
+	defer os.Remove(fresh) //nolint:errcheck // it is there no more when all went well
+	if err := soundFile(fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("put the new configuration in its place: %w", err)
+	}
+	if _, err := d.p.Reload(ctx, "the dashboard"); err != nil {
+		if back := os.WriteFile(path, before, 0o600); back != nil { //nolint:gosec // the file that this process was started with
+			err = errors.Join(err, fmt.Errorf("put the old configuration back: %w", back))
+		}
+		return err
+	}
+	return nil
+}
+
+// soundFile checks a file as a start would.
+func soundFile(path string) error {
+	_, err := config.Load(config.Source{Path: path, Environ: os.Environ()})
+	return invalid(err)
+}
+
+// Events implements [dashboard.Events].
+func (d dashboardPorts) Events(ctx context.Context, since time.Time, handle func(messages.Recorded)) error {
+	return d.p.bus.Events(ctx, bus.EventQuery{Since: since, Follow: true}, func(stored bus.StoredEvent) error {
+		if stored.Event != nil {
+			handle(stored.Recorded)
+		}
+		return nil
+	})
+}
