@@ -150,8 +150,10 @@ func (s *Server) prove(r *http.Request, c credentials) (rights, *problem) {
 		}
 	}
 	given := rights{by: "dashboard"}
-	if name := cleanName(c.Name); name != "" {
-		given.by = name
+	for _, name := range []string{cleanName(c.User), cleanName(c.Name)} {
+		if name != "" {
+			given.by = name
+		}
 	}
 	switch {
 	case c.Token != "" && same(c.Token, s.config.Token):

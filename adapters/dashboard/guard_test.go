@@ -135,6 +135,7 @@ func TestHeadersOnEverything(t *testing.T) {
 		{"GET", "/api/v1/me", 200, nil},
 		{"GET", "/api/v1/none", 404, nil},
 		{"PUT", "/api/v1/autoscalers", 404, nil},
+		{"HEAD", "/api/v1/stream", 405, nil},
 		{"GET", "/api/v1/autoscalers/none", 404, nil},
 		{"GET", "/api/v1/autoscalers/prod", 200, nil},
 		{"POST", "/api/v1/reload", 401, nil},

@@ -71,6 +71,11 @@ func (s *Server) streamList(w http.ResponseWriter, r *http.Request) {
 
 // stream sends frames to one browser until it goes, is stuck, or the server ends.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, h *hub, whole func(*browser) []byte) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET")
+		refusal(http.StatusMethodNotAllowed, "a stream can only be read", "use GET").write(w)
+		return
+	}
 	address := s.address(r)
 	if !s.seats.take(address, s.config.local()) {
 		w.Header().Set("Retry-After", "30")

@@ -70,10 +70,12 @@ async function signIn(page, text) {
   await page.locator("dialog button[type=submit]").click();
 }
 
-async function noShift(page, where) {
+// noShift holds what moves without being asked: nothing to speak of while the page
+// loads, little over a minute in which rows come and go and reasons change.
+async function noShift(page, where, most) {
   const shift = await page.evaluate(() => window.shift);
   say(`layout shift on ${where}: ${shift.toFixed(3)}`);
-  if (shift > 0.1) faults.push(`${where} shifts by ${shift}`);
+  if (shift > most) faults.push(`${where} shifts by ${shift}`);
 }
 
 async function demo() {
@@ -122,7 +124,7 @@ async function demo() {
   await drain(page, id);
   await page.locator("#instances input[type=search]").fill("");
   await accessible(page, "demo");
-  await noShift(page, "demo");
+  await noShift(page, "demo", 0.1);
   await realWizard();
 }
 
@@ -167,7 +169,7 @@ async function world() {
   const page = await open("/a/prod");
   await page.locator("#instances tbody .cell-button").first().waitFor();
   await page.waitForTimeout(3000);
-  await noShift(page, "prod");
+  await noShift(page, "prod", 0.02);
   await accessible(page, "prod");
   const drawn = await page.locator("#instances tbody tr").count();
   assert.ok(drawn < 60, `${drawn} rows are drawn`);

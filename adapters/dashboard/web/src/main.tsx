@@ -93,7 +93,11 @@ function App() {
           <button type="button" class="icon" onClick={() => setDialog("help")} aria-label="Keyboard shortcuts" title="Keyboard shortcuts">
             ?
           </button>
-          {me &&
+          {!me ? (
+            <button type="button" class="later" disabled>
+              Sign in
+            </button>
+          ) : (
             (me.act || (me.read && me.by !== "dashboard") ? (
               <button type="button" onClick={() => void remove("/session").then(load, setError)}>
                 Sign out
@@ -102,7 +106,8 @@ function App() {
               <button type="button" onClick={() => signIn(() => undefined)}>
                 Sign in
               </button>
-            ))}
+            )
+          ))}
         </div>
       </header>
       <main id="main" tabIndex={-1}>
