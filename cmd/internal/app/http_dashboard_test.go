@@ -54,7 +54,7 @@ func TestDashboard(t *testing.T) {
 		_, text := page.ask("GET", "/autoscalers/test", nil)
 		return strings.Contains(text, `"condition":"busy"`) && strings.Contains(text, `"waiting":1`)
 	}, "one instance works and one task waits")
-	page.wants(http.StatusOK, "at its max_instances", "GET", "/autoscalers/test/explain?queue=training", nil)
+	page.wants(http.StatusOK, "max_instances", "GET", "/autoscalers/test/explain?queue=training", nil)
 	page.wants(http.StatusOK, `"instances":[]`, "POST", "/autoscalers/test/pause", map[string]string{"why": "a test", "for": "1h"})
 	r.until(func() bool {
 		_, text := page.ask("GET", "/autoscalers/test", nil)

@@ -81,7 +81,7 @@ func httpKeys() []Key {
 			Path: "http.token", Kind: KindSecret, Title: "Token", Otherwise: "made at the first start", Least: tokenLeast, Variable: "EBB_HTTP_TOKEN",
 			Text: "What actions need, and reading too when others can reach `http.listen`. The one that is made is in `http-token` in `state_dir`. At least 16 characters.",
 		},
-		{Path: "http.user", Kind: KindText, Title: "User", Text: "Takes the place of the token, with `http.password`, over TLS only.", Examples: []string{"ops"}},
+		{Path: "http.user", Kind: KindText, Title: "User", Text: "Looks without the token, with `http.password`, over TLS only.", Examples: []string{"ops"}},
 		{
 			Path: "http.password", Kind: KindSecret, Title: "Password", Least: tokenLeast, Variable: "EBB_HTTP_PASSWORD",
 			Text: "Belongs to `http.user`. At least 16 characters.",
