@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Takes the pictures of the docs from the running program. Needs tmux, freeze
-# (go install github.com/charmbracelet/freeze@v0.2.2) and rsvg-convert
-# (Debian: librsvg2-bin) with a monospace font.
+# Takes the pictures of the docs from the running program: those of the dashboard
+# with the browser test (node, npm, chromium), that of the terminal with tmux, freeze
+# (go install github.com/charmbracelet/freeze@v0.2.2) and rsvg-convert (Debian:
+# librsvg2-bin) with a monospace font.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-make build
+make build web-modules
+EBB_PICTURES=docs/pictures go test -tags real -count=1 ./cmd/internal/contract/dashboard
 session=ebb-picture-$$
 tmux new-session -d -s "$session" -x 118 -y 36 'bin/ebb demo --for 2m --seed 2'
 trap 'tmux kill-session -t "$session" 2>/dev/null || true' EXIT

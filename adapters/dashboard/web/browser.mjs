@@ -100,6 +100,7 @@ async function demo() {
   await page.locator("dialog .summary").waitFor();
   const summary = await page.locator("dialog .summary").innerText();
   assert.match(summary, /queue/);
+  await picture(page, "dashboard-explain");
   say(`explained: ${summary}`);
   await page.keyboard.press("Escape");
   await page.locator("dialog").waitFor({ state: "detached" });
