@@ -4,7 +4,8 @@
 // [Start] runs an embedded server over the state directory, [Connect] connects
 // to it or to an external one, [Bus.Publish] and [Bus.Events] write and read
 // events, [Bus.OpenLedger] opens the launch ledger of one autoscaler,
-// [Bus.OpenLeases] the leases and [Bus.OpenState] the state of all of them.
+// [Bus.OpenLeases] the leases and [Bus.OpenState] the state of all of them, and
+// [Bus.Serve] answers what operators ask.
 //
 // # The law of events
 //
@@ -185,9 +186,22 @@
 //     seconds, and with a short TTL the lease is lost.
 //   - H1 across a power cut, when the server does not sync always.
 //
+// # The control service
+//
+// [Bus.Serve] answers requests on ebb.control.v1.<autoscaler>.<verb> as a NATS micro
+// service, [Bus.Ask] sends one. A request is answered once, by a process that served
+// when it came; a failure is a [messages.Failure]. What the server itself publishes on
+// such a subject, because somebody named it for a reply, is no request.
+//
+// Not promised:
+//   - that an order without an answer was not carried out. Ask for the status.
+//   - order between requests: several are worked on at once.
+//   - who asks: whoever may publish there. Accounts of the server decide that.
+//
 // # State
 //
 // The bucket ebb_state keeps the last value of each key, up to 512 KiB, for ever.
 // Load answers what the last Save that returned has written, or one that was
-// under way since. There is no compare-and-set: it is advice.
+// under way since. There is no compare-and-set: who loses it, or an old copy of it,
+// acts safely without.
 package bus
