@@ -100,6 +100,7 @@ func TestDoctorOnFakes(t *testing.T) {
 	ec2 := start(t, "fake", "ec2", "--listen", "127.0.0.1:0")
 	path := filepath.Join(t.TempDir(), "ebb.yaml")
 	text := "state_dir: " + t.TempDir() + `
+http: {listen: "off"}
 nats: {listen: "127.0.0.1:1"}
 autoscalers:
   - name: prod

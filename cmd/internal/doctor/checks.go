@@ -12,6 +12,7 @@ const (
 	NATSLogin      ID = "nats.login"
 	NATSJetStream  ID = "nats.jetstream"
 	NATSStreams    ID = "nats.streams"
+	HTTPListen     ID = "http.listen"
 	ClearMLServer  ID = "clearml.server"
 	ClearMLLogin   ID = "clearml.login"
 	ClearMLClock   ID = "clearml.clock"
@@ -38,7 +39,7 @@ func Checks() []ID {
 
 // notConfig is the list without the configuration, on which all else rests.
 func notConfig() []ID {
-	return append(append([]ID{StateDir, Disk, NATSListen, NATSLogin, NATSJetStream, NATSStreams}, clearmlChecks()...), awsChecks()...)
+	return append(append([]ID{StateDir, Disk, NATSListen, NATSLogin, NATSJetStream, NATSStreams, HTTPListen}, clearmlChecks()...), awsChecks()...)
 }
 
 func clearmlChecks() []ID {

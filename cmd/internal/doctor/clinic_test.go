@@ -138,6 +138,7 @@ func (c *clinic) text() string {
 	t := c.t
 	t.Helper()
 	text := fmt.Sprintf(`state_dir: %s
+http: {listen: "off"}
 nats: {listen: "%s"}
 autoscalers:
   - name: prod

@@ -340,6 +340,16 @@ func processFaults() map[string]fault {
 			},
 			id: doctor.NATSListen, message: "another program", fix: "nats.listen",
 		},
+		"dashboard's address of another machine": {
+			spoil: func(c *clinic) { c.edit(`http: {listen: "off"}`, `http: {listen: "203.0.113.7:8480"}`) },
+			id:    doctor.HTTPListen, message: "cannot assign", fix: "http.listen",
+		},
+		"dashboard's certificate that is not there": {
+			spoil: func(c *clinic) {
+				c.edit(`http: {listen: "off"}`, `http: {listen: "127.0.0.1:8481", tls: {cert_file: /no/such.pem, key_file: /no/such.key}}`)
+			},
+			id: doctor.HTTPListen, message: "http.tls.", fix: "http.tls.",
+		},
 	}
 }
 

@@ -47,7 +47,10 @@ func Run(ctx context.Context, options Options) Report {
 	}
 	var work sync.WaitGroup
 	process := sheet{}
-	work.Go(func() { checkBus(ctx, &process, options) })
+	work.Go(func() {
+		checkBus(ctx, &process, options)
+		checkWeb(ctx, &process, options)
+	})
 	parts := make([]Report, len(options.File.Autoscalers))
 	for i, a := range options.File.Autoscalers {
 		work.Go(func() { parts[i] = checkAutoscaler(ctx, options, i, a) })

@@ -98,6 +98,7 @@ func open(t *testing.T) account {
 func (a account) configuration(dir string) string {
 	who := a.Users["good"]
 	return fmt.Sprintf(`state_dir: %s
+http: {listen: "off"}
 nats: {listen: "127.0.0.1:4222"}
 autoscalers:
   - name: prod
