@@ -90,8 +90,9 @@ func TestViewerMayOnlyWatch(t *testing.T) {
 // TestAccountsNotPermissions shows why the configuration has two accounts. JetStream
 // itself publishes to the subjects that its clients name, for their replies and as
 // deliver_subject of a consumer, and no permission is asked for that. In ebb's own
-// account a login that may only read can so give orders and write into the launch
-// ledger; from the account of the viewers it reaches nothing.
+// account a login that may only read can so write into the launch ledger; from the
+// account of the viewers it reaches nothing. What comes on a control subject in this
+// way ebb takes for no order in either.
 func TestAccountsNotPermissions(t *testing.T) {
 	t.Parallel()
 
@@ -126,12 +127,13 @@ func TestAccountsNotPermissions(t *testing.T) {
 
 			attack(t, s)
 
-			reached := func() bool { return orders.Load() > 0 && ledgerRecords(t, s) > 0 }
 			if c.reaches {
-				within(t, 20*time.Second, "the attack works, else it shows nothing", reached)
-				return
+				within(t, 20*time.Second, "the attack works, else it shows nothing", func() bool { return ledgerRecords(t, s) > 0 })
 			}
 			time.Sleep(2 * time.Second)
+			if c.reaches && orders.Load() == 0 {
+				return
+			}
 			if orders.Load() > 0 || ledgerRecords(t, s) > 0 || consumers(t, s) > 1 {
 				t.Errorf("a viewer gave %d orders, wrote %d records into the launch ledger, and ebb's stream has %d consumers; want 0, 0 and the copy's",
 					orders.Load(), ledgerRecords(t, s), consumers(t, s))
