@@ -25,6 +25,10 @@ type learned struct {
 	Memory  decide.Memory  `json:"memory"`
 	Boots   decide.Boots   `json:"boots"`
 	Breaker decide.Breaker `json:"breaker"`
+	// Dismissed are the instances that an operator wants gone, and Gone those whose
+	// end was told: a later life is to hold to the one and not to repeat the other.
+	Dismissed map[messages.InstanceID]dismissal `json:"dismissed,omitempty"`
+	Gone      []goneInstance                    `json:"gone,omitempty"`
 
 	ready  bool // loaded, or known not to be to be had
 	saving bool

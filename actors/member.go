@@ -102,6 +102,11 @@ func (r *resource) join(ctx actor.Context, found messages.Instance) {
 // leave ends the membership of an instance that exists no more.
 func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messages.Instance) {
 	m := r.members[id]
+	if r.told(id) { // in a former life: the ledger and EC2 still showed it
+		r.drop(ctx, id)
+		return
+	}
+	r.ended(ctx, id)
 	reasons := m.order.Reasons
 	switch {
 	case m.condemned, len(reasons) > 0 && (strings.Contains(state.StateReason, "User") || strings.Contains(state.StateReason, "InstanceInitiated")):
@@ -120,7 +125,12 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 	if m.row.ID == "" && !m.condemned { // nobody knows whether it would have booted
 		r.learned.Breaker = r.learned.Breaker.Unanswered(m.instance.Offering.InstanceType, r.spec.Image)
 	}
-	ctx.Stop(m.pid)
+	r.drop(ctx, id)
+}
+
+// drop forgets a member.
+func (r *resource) drop(ctx actor.Context, id messages.InstanceID) {
+	ctx.Stop(r.members[id].pid)
 	delete(r.members, id)
 	r.order = slices.DeleteFunc(r.order, func(other messages.InstanceID) bool { return other == id })
 }
@@ -263,6 +273,7 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 	}
 	for _, id := range r.order {
 		r.observe(ctx, r.members[id], rows[id], m)
+		r.remindDismissed(ctx, r.members[id])
 	}
 }
 
@@ -436,6 +447,9 @@ func (r *resource) retained(ctx actor.Context, m *member, said messages.Instance
 	ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: m.instance.ID})
 	if m.order.Finish {
 		m.keptAt = r.env.clock.Now()
+	}
+	if d, dismissed := r.learned.Dismissed[m.instance.ID]; dismissed && d.Idle {
+		r.pardon(ctx, m.instance.ID)
 	}
 	m.draining, m.order, m.doomed, m.cornered, m.expired, m.recalled = false, messages.DrainInstance{}, false, false, false, false
 	m.since = r.env.clock.Now()

@@ -100,7 +100,7 @@ func (r *resource) price(offering messages.Offering) float64 {
 // them takes a task.
 func (r *resource) release(ctx actor.Context, m messages.ReleaseInstances) {
 	answer := messages.InstancesReleased{Ask: m.Ask, Resource: r.spec.Name}
-	order := messages.DrainInstance{Reasons: m.Reasons, Finish: m.Instance != "" && !m.Force, Force: m.Force}
+	wish := dismissal{Reasons: m.Reasons, Force: m.Force, Idle: m.Instance == ""}
 	now := r.env.clock.Now()
 	for _, id := range slices.Clone(r.order) {
 		member := r.members[id]
@@ -108,10 +108,11 @@ func (r *resource) release(ctx actor.Context, m messages.ReleaseInstances) {
 		if !wanted {
 			continue
 		}
-		if why := r.drain(ctx, id, order); why != "" {
+		if why := r.drain(ctx, id, wish.order()); why != "" {
 			answer.Failure = &messages.Failure{Class: messages.ClassInvalid, Message: fmt.Sprintf("%s %s", id, why)}
 			continue
 		}
+		r.dismiss(ctx, id, wish)
 		answer.Instances = append(answer.Instances, id)
 	}
 	if m.Instance == "" {
