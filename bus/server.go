@@ -169,7 +169,7 @@ func portFree(ctx context.Context, address string) error {
 		return listener.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("address %s is taken by another program (another ebb, or a NATS server): "+
-			"stop that one, or listen on another address or on none, or connect to that server by its URL: %w", address, err)
+			"stop that one, or write another address as nats.listen, or the address of that server as nats.url: %w", address, err)
 	default:
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}

@@ -46,7 +46,7 @@ func TestStartRefusals(t *testing.T) {
 		dir, listen string
 		want        []string
 	}{
-		"port taken":          {t.TempDir(), taken.Addr().String(), []string{taken.Addr().String(), "taken", "listen on another address"}},
+		"port taken":          {t.TempDir(), taken.Addr().String(), []string{taken.Addr().String(), "taken", "nats.listen"}},
 		"directory in use":    {used, "", []string{used, "in use by process " + strconv.Itoa(os.Getpid()), "choose another state directory"}},
 		"directory is a file": {file, "", []string{file, "cannot be made"}},
 		"store is a file":     {blocked, "", []string{blocked, "JetStream"}},

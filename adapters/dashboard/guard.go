@@ -168,7 +168,7 @@ func (s *Server) prove(r *http.Request, c credentials) (rights, *problem) {
 	}
 	s.tries.failed(address)
 	s.config.Log.Warn().Str("from", address).Msg("wrong token or password at the dashboard")
-	fix := "look at http.token in the configuration"
+	fix := "look at http.token in the configuration, or at the file http-token in the state directory"
 	if s.config.Token == "" {
 		fix = "this ebb has no http.token: set one in its configuration to act from here"
 	}

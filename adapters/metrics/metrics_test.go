@@ -297,6 +297,21 @@ func TestIdleTime(t *testing.T) {
 	})
 }
 
+// TestToldAgain counts once what another life of the actors tells again.
+func TestToldAgain(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for range 3 { // as after every reload
+		w.tell(messages.InstanceRegistered{Instance: "i-1", Resource: "gpu", BootSeconds: 80})
+		w.tell(messages.InstanceBusy{Instance: "i-1", Resource: "gpu", Task: "one"})
+	}
+	w.tell(messages.InstanceBusy{Instance: "i-1", Resource: "gpu", Task: "two"})
+	w.tell(messages.InstanceAdopted{Instance: "i-2", Resource: "gpu", State: messages.StateRunning})
+	w.tell(messages.InstanceRegistered{Instance: "i-2", Resource: "gpu", BootSeconds: 80})
+	w.want(map[string]any{"ebb_boot_seconds{resource=gpu}": 80.0, "ebb_tasks_started_total{resource=gpu}": 2.0})
+}
+
 // TestReloads counts what became of new configurations.
 func TestReloads(t *testing.T) {
 	t.Parallel()

@@ -97,6 +97,9 @@ func (o observing) launch(event messages.Event) {
 		o.launched(e)
 	case messages.InstanceAdopted:
 		o.t.begin(e.Instance, purse{e.Resource, e.Offering.Market}, e.HourlyUSD, o.at)
+		if e.State == messages.StateRunning { // most likely it booted long ago, and was counted by another process
+			o.t.instance(e.Instance, e.Resource).booted = true
+		}
 		o.count("ebb_instances_adopted_total", string(e.Resource))
 	}
 }
@@ -117,10 +120,17 @@ func (o observing) launched(e messages.InstanceLaunched) {
 func (o observing) life(event messages.Event) {
 	switch e := any(event).(type) {
 	case messages.InstanceRegistered:
-		o.took("ebb_boot_seconds", time.Duration(e.BootSeconds*float64(time.Second)), string(e.Resource))
+		if i := o.t.instance(e.Instance, e.Resource); !i.booted {
+			i.booted = true
+			o.took("ebb_boot_seconds", time.Duration(e.BootSeconds*float64(time.Second)), string(e.Resource))
+		}
 	case messages.InstanceBusy:
-		o.t.live(e.Instance).idleSince = time.Time{}
-		o.count("ebb_tasks_started_total", string(e.Resource))
+		i := o.t.instance(e.Instance, e.Resource)
+		i.idleSince = time.Time{}
+		if e.Task == "" || i.task != e.Task {
+			i.task = e.Task
+			o.count("ebb_tasks_started_total", string(e.Resource))
+		}
 	case messages.InstanceIdle:
 		o.t.live(e.Instance).idleSince = e.Since
 	case messages.InstanceUnready:

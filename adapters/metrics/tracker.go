@@ -32,6 +32,10 @@ type tracked struct {
 	idleSince time.Time
 	unended   bool
 	stray     bool
+	// booted says that its boot was counted, task is the one that was counted last:
+	// another life of the actors tells both again.
+	booted bool
+	task   messages.TaskID
 }
 
 // requested is when a launch was decided, and when the poll behind it was; the

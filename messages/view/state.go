@@ -108,7 +108,9 @@ func stateOf(status messages.Status, before *State) State {
 			s.keepResource(before, messages.ResourceName(name))
 		}
 	}
-	s.order(before)
+	if len(status.Silent) > 0 { // else the status has the order of the configuration
+		s.order(before)
+	}
 	return s
 }
 
@@ -133,11 +135,9 @@ func (s *State) keepResource(before *State, name messages.ResourceName) {
 	}
 }
 
-// order puts names where they were before, and new ones behind: answers come in
-// any order, and rows must not jump.
+// order puts names where they were before, and new ones behind: rows must not jump
+// because somebody has not answered.
 func (s *State) order(before *State) {
-	slices.Sort(s.QueueOrder)
-	slices.Sort(s.ResourceOrder)
 	s.QueueOrder = likeBefore(s.QueueOrder, before.QueueOrder)
 	s.ResourceOrder = likeBefore(s.ResourceOrder, before.ResourceOrder)
 }

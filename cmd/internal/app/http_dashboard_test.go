@@ -64,6 +64,9 @@ func TestDashboard(t *testing.T) {
 	page.wants(http.StatusConflict, "not paused", "POST", "/autoscalers/test/resume", struct{}{})
 	page.wants(http.StatusNotFound, "i-none", "POST", "/autoscalers/test/drain", map[string]string{"instance": "i-none"})
 	_, exported := page.ask("POST", "/autoscalers/test/export", struct{}{})
+	if !strings.Contains(exported, "state_dir") || strings.Contains(exported, "ttl: 0s") {
+		t.Errorf("exported without the process's own settings: %s", exported)
+	}
 	if !strings.Contains(exported, "name: test") || strings.Contains(exported, "not-to-be-seen") {
 		t.Errorf("exported without secrets: %s", exported)
 	}
@@ -160,6 +163,7 @@ func (c client) wizard(path string) {
 	if now, _ := os.ReadFile(path); !bytes.Equal(now, before) {
 		c.t.Error("a configuration that is not sound replaced the file")
 	}
+	c.wants(http.StatusConflict, `\"test\" runs here`, "POST", "/apply", map[string]string{"yaml": strings.Replace(written.YAML, "name: test", "name: other", 1)})
 	c.wants(http.StatusOK, "applied", "POST", "/apply", map[string]string{"yaml": written.YAML})
 	if now, _ := os.ReadFile(path); !strings.Contains(string(now), "7m") {
 		c.t.Errorf("the file was not replaced: %s", now)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/adapters/dashboard"
@@ -119,11 +120,14 @@ func (d dashboardPorts) Reload(ctx context.Context) error {
 	return err
 }
 
-// Export implements [dashboard.Operator].
+// Export implements [dashboard.Operator]: a whole file, with the process's own
+// settings, of this autoscaler alone.
 func (d dashboardPorts) Export(_ context.Context, name messages.AutoscalerName, format string, secrets bool) ([]byte, error) {
 	for _, a := range d.file().Autoscalers {
 		if messages.AutoscalerName(a.Name) == name {
-			return config.Export(config.File{Autoscalers: []config.Autoscaler{a}}, config.Format(format), secrets)
+			file := d.file()
+			file.Autoscalers = []config.Autoscaler{a}
+			return config.Export(file, config.Format(format), secrets)
 		}
 	}
 	return nil, &messages.Failure{Class: messages.ClassNotFound, Message: fmt.Sprintf("there is no autoscaler %q", name)}
@@ -145,7 +149,7 @@ func (d dashboardPorts) Apply(ctx context.Context, yaml []byte) error {
 		return fmt.Errorf("write the new configuration: %w", err)
 	}
 	defer os.Remove(fresh) //nolint:errcheck // it is there no more when all went well
-	if err := soundFile(fresh); err != nil {
+	if err := d.losesNone(fresh); err != nil {
 		return err
 	}
 	if err := os.Rename(fresh, path); err != nil {
@@ -160,10 +164,20 @@ func (d dashboardPorts) Apply(ctx context.Context, yaml []byte) error {
 	return nil
 }
 
-// soundFile checks a file as a start would.
-func soundFile(path string) error {
-	_, err := config.Load(config.Source{Path: path, Environ: os.Environ()})
-	return invalid(err)
+// losesNone checks a file as a start would, and that every autoscaler that runs is
+// still in it.
+func (d dashboardPorts) losesNone(path string) error {
+	file, err := config.Load(config.Source{Path: path, Environ: os.Environ()})
+	if err != nil {
+		return invalid(err)
+	}
+	for _, runs := range d.file().Autoscalers {
+		if !slices.ContainsFunc(file.Autoscalers, func(a config.Autoscaler) bool { return a.Name == runs.Name }) {
+			return &messages.Failure{Class: messages.ClassInvalid, Message: fmt.Sprintf(
+				"autoscaler %q runs here and is not in this configuration, which would replace the whole file; download it instead, and put what is new into the file by hand", runs.Name)}
+		}
+	}
+	return nil
 }
 
 // Events implements [dashboard.Events].

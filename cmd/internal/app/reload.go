@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/ebbscale/ebb/actors"
 	"github.com/ebbscale/ebb/cmd/internal/config"
@@ -29,6 +30,7 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 		var done control.Reloaded
 		if done, err = p.Apply(ctx, file, by != byFile); err == nil {
 			p.monitoring.reloaded(p.running(), true)
+			p.sound(done)
 			p.log.Info().Str("by", by).Strs("changes", done.Changes).Strs("at_the_next_start", done.Restart).Msg("configuration read again")
 			return done, nil
 		}
@@ -38,6 +40,7 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 	}
 	p.log.Error().Err(err).Str("by", by).Msg("new configuration not taken over; the old one stays")
 	p.monitoring.reloaded(p.running(), false)
+	p.unsound.Store(true)
 	for name := range p.running() {
 		p.node.Note(name, messages.AutoscalerMisconfigured{Problems: problems(err)})
 	}
@@ -53,6 +56,16 @@ func (p *Process) isStopping() bool {
 // stopping is the answer to who wants a process changed that ends.
 func stopping() error {
 	return &messages.Failure{Class: messages.ClassInvalid, Message: "the process is stopping; the next one reads the configuration anew"}
+}
+
+// sound tells that a configuration is sound again after one that was not, when
+// nothing else tells.
+func (p *Process) sound(done control.Reloaded) {
+	if p.unsound.Swap(false) && len(done.Changes) == 0 {
+		for name := range p.running() {
+			p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: done.Restart})
+		}
+	}
 }
 
 // problems are the lines of an error of the configuration.
@@ -113,13 +126,14 @@ func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (contr
 	}
 	p.take(file, modes)
 	p.node.Reconfigure(changes)
-	if len(done.Restart) > 0 {
+	if len(done.Restart) > 0 && !slices.Equal(done.Restart, p.restart) { // it differs from what runs until then, and is told once
 		for name := range p.modes {
 			if _, told := modes[name]; !told {
 				p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: done.Restart})
 			}
 		}
 	}
+	p.restart = done.Restart
 	return done, nil
 }
 
@@ -138,9 +152,7 @@ func (p *Process) needRestart(file config.File) []string {
 	old, now := p.options.File, file
 	old.Autoscalers, now.Autoscalers = nil, nil
 	var lines []string
-	for _, line := range config.Diff(old, now) {
-		lines = append(lines, line+" (at the next start)")
-	}
+	lines = append(lines, config.Diff(old, now)...)
 	there := make(map[messages.AutoscalerName]bool)
 	for _, autoscaler := range file.Autoscalers {
 		name := messages.AutoscalerName(autoscaler.Name)

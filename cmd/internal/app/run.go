@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -97,6 +98,10 @@ type Process struct {
 	mu       sync.Mutex
 	stopping bool
 	modes    map[messages.AutoscalerName]messages.OnShutdown
+	// restart are the differences that were told to take effect at the next start,
+	// unsound says that the last new configuration was not.
+	restart []string
+	unsound atomic.Bool
 }
 
 // Run starts a process and keeps it until ctx ends; then it stops in order. The

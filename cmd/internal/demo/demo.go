@@ -85,7 +85,8 @@ func (o Options) plan() (plan, error) {
 var ErrIncomplete = errors.New("the demo did not end as it should")
 
 // Run plays the demo and prints a summary. It returns nil only if no law was
-// broken and, unless ctx was canceled, every job ran and nothing is left running.
+// broken and every job ran and nothing is left running, or whoever watched the live
+// view left it.
 func Run(ctx context.Context, options Options) error {
 	p, err := options.plan()
 	if err != nil {
@@ -142,8 +143,8 @@ func (p plan) play(ctx context.Context, dir string) error {
 	sum := summarize(r, file, jobs, board, err == nil)
 	sum.print(p.Out)
 	switch {
-	case errors.Is(err, context.Canceled) && len(sum.broken()) == 0:
-		return stopErr // whoever watched has seen enough
+	case errors.Is(err, context.Canceled) && len(sum.broken()) == 0 && screen.live && stopErr == nil:
+		return nil // whoever watched has seen enough
 	case err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
 		return err
 	case stopErr != nil:

@@ -41,7 +41,7 @@ export function SignIn({ me, close, done }: { me: Me; close: () => void; done: (
               Token
               <input type="password" value={token} autocomplete="off" autofocus onInput={(e) => setToken(e.currentTarget.value)} />
               <small>
-                The value of <code>http.token</code>. It is sent once; this browser keeps a session of 12 hours instead.
+                The value of <code>http.token</code>, or what is in the file <code>http-token</code> of ebb's state directory. It is sent once; this browser keeps a session of 12 hours instead.
               </small>
             </label>
           )}
@@ -90,6 +90,22 @@ export function PauseDialog({ name, close }: { name: string; close: () => void }
           </select>
         </label>
       </Work>
+    </Dialog>
+  );
+}
+
+export function ResumeDialog({ name, close }: { name: string; close: () => void }) {
+  return (
+    <Dialog title={`Resume ${name}`} close={close}>
+      <p>Instances are launched again for the tasks that wait.</p>
+      <Work
+        label="Resume"
+        cancel={close}
+        work={async () => {
+          await post(of(name) + "/resume");
+          close();
+        }}
+      />
     </Dialog>
   );
 }

@@ -1,8 +1,8 @@
 // The page of one autoscaler.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { get, of, post } from "./api";
+import { get, of } from "./api";
 import { Charts } from "./charts";
-import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, WhyDialog } from "./dialogs";
+import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, ResumeDialog, WhyDialog } from "./dialogs";
 import { clockTime, count, dollars, rough, words } from "./format";
 import { Instances } from "./instances";
 import { begin, follow, type Picture } from "./live";
@@ -16,7 +16,7 @@ type Open =
   | { what: "why"; queue: string }
   | { what: "instance"; id: string }
   | { what: "drain"; id: string }
-  | { what: "pause" | "idle" | "reload" | "export" };
+  | { what: "pause" | "resume" | "idle" | "reload" | "export" };
 
 export function AutoscalerPage(props: { name: string; me: Me; theme: string; signIn: (then: () => void) => void; go: (path: string) => void }) {
   const { name, me } = props;
@@ -67,11 +67,7 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
   // Whoever may not act is asked for the token first.
   const act = (what: Open) => (me.act ? setOpen(what) : props.signIn(() => setOpen(what)));
   const paused = picture?.head.pause;
-  const pauseOrResume = () => {
-    if (!paused) act({ what: "pause" });
-    else if (me.act) void post(of(name) + "/resume").catch((e) => setSaid(e.message));
-    else props.signIn(() => void post(of(name) + "/resume").catch((e) => setSaid(e.message)));
-  };
+  const pauseOrResume = () => act({ what: paused ? "resume" : "pause" });
   useKeys({
     q: () => jump("queues"),
     r: () => jump("resources"),
@@ -147,6 +143,7 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
       )}
       {open?.what === "drain" && instance && <DrainDialog name={name} instance={instance} close={close} />}
       {open?.what === "pause" && <PauseDialog name={name} close={close} />}
+      {open?.what === "resume" && <ResumeDialog name={name} close={close} />}
       {open?.what === "idle" && <IdleDialog name={name} resources={resources} idle={picture?.head.counts.idle ?? 0} close={close} />}
       {open?.what === "export" && <ExportDialog name={name} close={close} />}
       {open?.what === "reload" && <ReloadDialog close={close} />}
