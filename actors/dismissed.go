@@ -66,6 +66,11 @@ func (r *resource) told(id messages.InstanceID) bool {
 	return slices.ContainsFunc(r.learned.Gone, func(g goneInstance) bool { return g.Instance == id })
 }
 
+// lives forgets that the end of an instance was told: EC2 shows it after all.
+func (r *resource) lives(id messages.InstanceID) {
+	r.learned.Gone = slices.DeleteFunc(r.learned.Gone, func(g goneInstance) bool { return g.Instance == id })
+}
+
 // ended remembers that the end of an instance is told.
 func (r *resource) ended(ctx actor.Context, id messages.InstanceID) {
 	delete(r.learned.Dismissed, id)

@@ -222,6 +222,7 @@ func (r *resource) awaited(found messages.Instance) bool {
 }
 
 func (r *resource) adopt(ctx actor.Context, found messages.Instance) {
+	r.lives(found.ID)
 	r.join(ctx, found)
 	r.record(ctx, messages.InstanceAdopted{
 		Instance: found.ID, Resource: r.spec.Name, Launch: found.Launch, Offering: found.Offering, State: found.State,

@@ -70,7 +70,7 @@ func JudgeIdle(now, serverNow, since time.Time, maxIdle time.Duration, activity 
 		}}
 		if unseen {
 			verdict.Reason.Code = messages.ReasonTookWork
-			verdict.Reason.Detail = "its worker ran a task that no poll saw; idle time starts again at the end of that task"
+			verdict.Reason.Detail = "its worker ran a task after that, as the tasks API tells; idle time starts again at the end of that task"
 		}
 		return verdict
 	}
