@@ -55,7 +55,7 @@ func TestUnitIsValid(t *testing.T) {
 	if about := complaints(t, install(t, text)); len(about) > 0 {
 		t.Errorf("systemd-analyze verify: %s", about)
 	}
-	for from, to := range map[string]string{"ProtectSystem=strict": "ProtectSytem=strict", "TimeoutStopSec=2min": "TimeoutStopSec=soon"} {
+	for from, to := range map[string]string{"ProtectSystem=strict": "ProtectSytem=strict", "TimeoutStopSec=5min": "TimeoutStopSec=soon"} {
 		if about := complaints(t, install(t, strings.Replace(text, from, to, 1))); len(about) == 0 {
 			t.Errorf("%s instead of %s is not found out", to, from)
 		}
