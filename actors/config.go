@@ -100,6 +100,7 @@ func (c Config) policy(retired []messages.ResourceName) decide.Policy {
 func (c Config) entitled(t *tenure) Config {
 	c.EC2 = entitledEC2{EC2: c.EC2, tenure: t}
 	c.Ledger = entitledLedger{Ledger: c.Ledger, tenure: t}
+	c.State = entitledState{State: c.State, tenure: t}
 	c.ClearML = entitledClearML{ClearML: c.ClearML, tenure: t}
 	return c
 }

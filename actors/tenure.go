@@ -71,6 +71,10 @@ type (
 		Ledger
 		tenure *tenure
 	}
+	entitledState struct {
+		State
+		tenure *tenure
+	}
 	entitledClearML struct {
 		ClearML
 		tenure *tenure
@@ -99,6 +103,15 @@ func (e entitledLedger) Intend(ctx context.Context, intent messages.LaunchIntent
 func (e entitledLedger) Settle(ctx context.Context, launch messages.LaunchID, outcome messages.LaunchOutcome) error {
 	outcome.Epoch = e.tenure.epoch
 	return e.Ledger.Settle(ctx, launch, outcome)
+}
+
+// Save is refused, so that one that slept past its lease does not put back what a
+// later owner has changed, such as a pause.
+func (e entitledState) Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error {
+	if err := e.tenure.check(); err != nil {
+		return err
+	}
+	return e.State.Save(ctx, autoscaler, key, value)
 }
 
 func (e entitledClearML) CreateQueues(ctx context.Context, names []messages.QueueName) error {
