@@ -107,11 +107,13 @@ type Process struct {
 // Run starts a process and keeps it until ctx ends; then it stops in order. The
 // configuration is read again at each hangup and when its file has changed.
 func Run(ctx context.Context, options Options, hangups <-chan os.Signal) error {
+	watching, watched := context.WithCancel(ctx)
+	defer watched()
+	changed := watchFile(watching, options.Path, options.Log) // from before the start: that may wait for the event server
 	process, err := Start(ctx, options)
 	if err != nil {
 		return err
 	}
-	changed := watchFile(ctx, options.Path, options.Log)
 	for {
 		by := "SIGHUP"
 		select {

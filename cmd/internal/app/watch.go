@@ -14,19 +14,19 @@ import (
 // is not read half.
 const watchEvery = 2 * time.Second
 
-// watchFile tells each change of a file, until ctx ends. It looks at what is in
-// the file, not at who changed it: editors, ConfigMaps and symbolic links replace
-// files in many ways. A file that is missing for a while has not changed.
+// watchFile tells each change of a file after the call, until ctx ends. It looks at
+// what is in the file, not at who changed it: editors, ConfigMaps and symbolic links
+// replace files in many ways. A file that is missing for a while has not changed.
 func watchFile(ctx context.Context, path string, log zerolog.Logger) <-chan struct{} {
 	changed := make(chan struct{})
 	if path == "" {
 		return changed
 	}
+	f := &watched{path: path}
+	f.look()
 	go func() {
 		ticker := time.NewTicker(watchEvery)
 		defer ticker.Stop()
-		f := &watched{path: path}
-		f.look()
 		for {
 			select {
 			case <-ctx.Done():
