@@ -57,7 +57,7 @@ func (a *autoscaler) Receive(ctx actor.Context) {
 		if a.stop != nil {
 			a.stop.patience.cancel()
 		}
-		a.pause.again.cancel()
+		a.pause.stored.end()
 		a.pause.ends.cancel()
 		for _, asked := range a.asked {
 			asked.patience.cancel()
@@ -68,9 +68,9 @@ func (a *autoscaler) Receive(ctx actor.Context) {
 		if a.stop != nil {
 			ctx.Send(a.resources[m.name], messages.ShutDownResource{OnShutdown: a.stop.mode})
 		}
-	case pauseRead:
+	case stateRead:
 		a.pauseWasRead(ctx, m)
-	case pauseSaved:
+	case stateSaved:
 		a.pauseWasSaved(ctx, m)
 	case rang:
 		a.rang(ctx, m)
@@ -85,8 +85,8 @@ func (a *autoscaler) rang(ctx actor.Context, m rang) {
 		a.evaluate(ctx)
 	case a.stop != nil && m.name == "stop" && a.stop.patience.heeds(m):
 		a.outOfPatience(ctx)
-	case m.name == "pause" && a.pause.again.heeds(m):
-		a.pauseAgainDue(ctx)
+	case m.name == stateAlarm:
+		a.pause.stored.rang(a.env, ctx, m)
 	case m.name == "pause ends" && a.pause.ends.heeds(m):
 		_ = a.resumeLaunches(ctx, "") // a pause that is not on has no end
 	default:
@@ -103,12 +103,7 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 	case messages.ClearMLFailed:
 		a.failed(ctx, sourceClearML, m.At, m.Failure)
 	case messages.QueuesCreated:
-		for _, name := range m.Queues {
-			if !a.created[name] { // a server that goes on denying that it has them is told once
-				a.created[name] = true
-				a.record(ctx, messages.QueueCreated{Queue: name})
-			}
-		}
+		a.queuesCreated(ctx, m.Queues)
 	case messages.FleetObserved:
 		a.recovered(ctx, sourceEC2, m.At)
 		a.fleetObserved(ctx, m)
@@ -148,6 +143,17 @@ func (a *autoscaler) on(ctx actor.Context, message messages.AutoscalerMessage) {
 		a.resourceReported(ctx, m)
 	case messages.InstancesReleased:
 		a.instancesReleased(ctx, m)
+	case messages.ReleaseKept:
+		a.releaseKept(ctx, m)
+	}
+}
+
+func (a *autoscaler) queuesCreated(ctx actor.Context, names []messages.QueueName) {
+	for _, name := range names {
+		if !a.created[name] { // a server that goes on denying that it has them is told once
+			a.created[name] = true
+			a.record(ctx, messages.QueueCreated{Queue: name})
+		}
 	}
 }
 
@@ -158,7 +164,7 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	a.resources = make(map[messages.ResourceName]*actor.PID)
 	a.born, a.fleet, a.channels = a.env.clock.Now(), newFleet(), newChannels()
 	a.created = make(map[messages.QueueName]bool)
-	a.pause, a.asked = pause{}, nil
+	a.asked = nil
 	a.readPause(ctx)
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) }

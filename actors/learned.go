@@ -1,8 +1,8 @@
 package actors
 
 import (
-	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,11 +12,8 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-const (
-	stateTimeout = 10 * time.Second
-	// blockBoots is told in place of a failure class while boots fail.
-	blockBoots messages.FailureClass = "boot_failures"
-)
+// blockBoots is told in place of a failure class while boots fail.
+const blockBoots messages.FailureClass = "boot_failures"
 
 // learned is what a resource type knows from experience: what EC2 refuses, how
 // long boots take, and what does not boot. It is kept over a restart as advice:
@@ -30,76 +27,62 @@ type learned struct {
 	Dismissed map[messages.InstanceID]dismissal `json:"dismissed,omitempty"`
 	Gone      []goneInstance                    `json:"gone,omitempty"`
 
-	ready  bool // loaded, or known not to be to be had
-	saving bool
-	dirty  bool
+	// heard says that it was read or could not be: what is kept comes later then.
+	heard  bool
+	stored *stored
 }
-
-// learnedLoaded answers a load, learnedSaved a save.
-type learnedLoaded struct {
-	value []byte
-	err   error
-}
-
-type learnedSaved struct{ err error }
-
-func (r *resource) stateKey() string { return "resource/" + string(r.spec.Name) }
 
 func (r *resource) load(ctx actor.Context) {
-	state, name, key := r.state, r.env.name, r.stateKey()
-	r.env.pipe(ctx, stateTimeout, func(io context.Context) any {
-		value, err := state.Load(io, name, key)
-		return learnedLoaded{value: value, err: err}
-	})
+	r.learned = learned{stored: &stored{
+		state: r.state, at: messages.StateKey{Autoscaler: r.env.name, Key: "resource/" + string(r.spec.Name)},
+		what: "what was learned of " + string(r.spec.Name), cost: "a restart now would forget refusals, boot times and what operators let go",
+		value: func() any { return r.learned },
+	}}
+	r.learned.stored.load(r.env, ctx)
 }
 
-func (r *resource) loaded(ctx actor.Context, m learnedLoaded) {
-	if r.learned.ready {
-		return // asked for in an earlier life
+func (r *resource) loaded(ctx actor.Context, m stateRead) {
+	take := func(value []byte) error {
+		var kept learned
+		err := json.Unmarshal(value, &kept)
+		if err == nil {
+			r.learned = kept.with(r.learned)
+		}
+		return err
 	}
-	r.learned.ready = true
-	if m.err == nil && len(m.value) > 0 {
-		m.err = json.Unmarshal(m.value, &r.learned)
+	if r.learned.stored.loaded(r.env, ctx, m, take) {
+		// What a person had to change may have been changed: a start or a new
+		// configuration is how we are told.
+		r.learned.Memory.Blocks = slices.DeleteFunc(r.learned.Memory.Blocks, func(b decide.Block) bool { return decide.Stops(b.Class) })
 	}
-	if m.err != nil {
-		r.learned = learned{ready: true}
-		r.env.log.Warn().Err(m.err).Str("resource", string(r.spec.Name)).
-			Msg("what was learned of EC2's refusals and of boots is not readable; it is learned again")
+	if m.of == r.learned.stored {
+		r.learned.heard = true
+		ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 	}
-	// What a person had to change may have been changed: a start or a new
-	// configuration is how we are told.
-	r.learned.Memory.Blocks = slices.DeleteFunc(r.learned.Memory.Blocks, func(b decide.Block) bool { return decide.Stops(b.Class) })
-	ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 }
 
-// save keeps what was learned, one write at a time.
-func (r *resource) save(ctx actor.Context) {
-	if !r.learned.ready {
-		return // what was kept has not come yet, and is not to be lost
+// with is what was kept and what this life has heard of operators and told since.
+func (l learned) with(since learned) learned {
+	if l.Dismissed == nil {
+		l.Dismissed = make(map[messages.InstanceID]dismissal)
 	}
-	if r.learned.saving {
-		r.learned.dirty = true
-		return
-	}
-	value, err := json.Marshal(r.learned)
-	if err != nil {
-		r.env.log.Error().Err(err).Str("resource", string(r.spec.Name)).Msg("what was learned can not be written")
-		return
-	}
-	r.learned.saving, r.learned.dirty = true, false
-	state, name, key := r.state, r.env.name, r.stateKey()
-	r.env.pipe(ctx, stateTimeout, func(io context.Context) any { return learnedSaved{err: state.Save(io, name, key, value)} })
+	maps.Copy(l.Dismissed, since.Dismissed)
+	l.Gone = append(l.Gone, since.Gone...)
+	l.stored = since.stored
+	return l
 }
 
-func (r *resource) saved(ctx actor.Context, m learnedSaved) {
-	r.learned.saving = false
-	if m.err != nil {
-		r.env.log.Warn().Err(m.err).Str("resource", string(r.spec.Name)).Msg("what was learned is not saved; saved with the next change")
+// save keeps what was learned.
+func (r *resource) save(ctx actor.Context) { r.learned.stored.save(r.env, ctx) }
+
+func (r *resource) saved(ctx actor.Context, m stateSaved) {
+	if !r.learned.stored.saved(r.env, ctx, m) {
 		return
 	}
-	if r.learned.dirty {
-		r.save(ctx)
+	for _, ask := range r.unkept {
+		ctx.Send(ctx.Parent(), messages.ReleaseKept{Ask: ask, Resource: r.spec.Name})
 	}
+	r.unkept = nil
 }
 
 // choice is what may be launched next, or why nothing may.

@@ -85,8 +85,11 @@ func (a *autoscaler) ask(ctx actor.Context, id messages.AskID, asked *asking) {
 	asked.patience.set(a.env, ctx, askAlarm(id), a.cfg.AnswerFresh)
 }
 
-// pauseStore is who answers once the pause is kept.
-const pauseStore = "the store of the pause"
+// storeOf is who answers once an order would outlive a restart.
+const (
+	storeOf    = "the store of "
+	pauseStore = storeOf + "the pause"
+)
 
 // askSaved answers once the pause, or its end, would outlive a restart.
 func (a *autoscaler) askSaved(ctx actor.Context, id messages.AskID) {
@@ -170,7 +173,17 @@ func (a *autoscaler) instancesReleased(ctx actor.Context, m messages.InstancesRe
 		asked.failure = m.Failure
 	}
 	delete(asked.missing, "resource "+string(m.Resource))
+	if len(m.Instances) > 0 {
+		asked.missing[storeOf+string(m.Resource)] = true
+	}
 	a.answered(ctx, m.Ask)
+}
+
+func (a *autoscaler) releaseKept(ctx actor.Context, m messages.ReleaseKept) {
+	if asked := a.asked[m.Ask]; asked != nil {
+		delete(asked.missing, storeOf+string(m.Resource))
+		a.answered(ctx, m.Ask)
+	}
 }
 
 // answered answers an order once everybody has, or nobody is left to.
@@ -205,7 +218,7 @@ func (a *autoscaler) closeAsk(ctx actor.Context, id messages.AskID) {
 	case asked.status != nil:
 		asked.status.Silent = silent
 		a.inOrder(asked.status)
-	case slices.Contains(silent, pauseStore):
+	case slices.ContainsFunc(silent, func(who string) bool { return strings.HasPrefix(who, storeOf) }):
 		answer.Failure = &messages.Failure{
 			Class: messages.ClassTransient, Message: "it is in effect, but not saved yet: a restart now would not know of it; look again with status",
 		}

@@ -109,13 +109,16 @@ type Ownership interface {
 }
 
 // State keeps what neither EC2 nor ClearML can tell: refusals, boot times,
-// failures in a row, whether an operator has paused launching. Whoever loses it
-// acts safely without, but launches after a pause that is forgotten.
+// failures in a row, what operators asked. Whoever loses it acts safely without, but
+// forgets those orders. An owner's word is not changed by an earlier one: both
+// methods fail with [messages.ClassFenced] once a later epoch has loaded or saved
+// under the key.
 type State interface {
-	// Load answers what was saved last under the key, nil when nothing was.
-	Load(ctx context.Context, autoscaler messages.AutoscalerName, key string) ([]byte, error)
+	// Load answers what was saved last under the key, empty when nothing was. From
+	// its return on nothing of a lower epoch is saved there.
+	Load(ctx context.Context, key messages.StateKey) ([]byte, error)
 	// Save replaces it.
-	Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error
+	Save(ctx context.Context, key messages.StateKey, value []byte) error
 }
 
 // Publisher puts events on the bus.

@@ -119,4 +119,7 @@ func (r *resource) release(ctx actor.Context, m messages.ReleaseInstances) {
 		answer.Failure = nil // those that are idle no more are not missed
 	}
 	ctx.Send(ctx.Parent(), answer)
+	if len(answer.Instances) > 0 {
+		r.unkept = append(r.unkept, m.Ask)
+	}
 }

@@ -19,6 +19,7 @@ const (
 	sweepSoon    = 5 * time.Second
 	sweepTimeout = 45 * time.Second
 	rescuerState = "rescuer"
+	sweepAlarm   = "sweep"
 )
 
 // rescuer finds tasks that were lost with their worker and puts them back. Who
@@ -28,8 +29,8 @@ type rescuer struct {
 	cfg      Config
 	recorder *actor.PID
 
-	loaded     bool
 	losses     decide.Losses
+	stored     *stored
 	fates      decide.Fates
 	gone       int // instances that are known to be terminated
 	snapshot   messages.ClearMLSnapshot
@@ -39,13 +40,6 @@ type rescuer struct {
 	sweeping   bool
 	duplicates map[messages.TaskID][]messages.WorkerID // that were told
 }
-
-type lossesLoaded struct {
-	value []byte
-	err   error
-}
-
-type lossesSaved struct{ err error }
 
 type swept struct {
 	tasks []messages.TaskState
@@ -65,22 +59,22 @@ func (r *rescuer) Receive(ctx actor.Context) {
 		r.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		r.next.cancel()
+		r.stored.end()
 	case messages.RescuerMessage:
 		r.on(ctx, m)
-	case lossesLoaded:
-		r.lossesLoaded(m)
-	case lossesSaved:
-		if m.err != nil {
-			r.env.log.Warn().Err(m.err).Msg("what was put back is not saved; saved with the next change")
-		}
+	case stateRead:
+		r.stored.loaded(r.env, ctx, m, r.lossesRead)
+	case stateSaved:
+		r.stored.saved(r.env, ctx, m)
 	case swept:
 		r.swept(ctx, m)
 	case requeued:
 		r.requeued(ctx, m)
 	case rang:
-		if r.next.heeds(m) {
+		if m.name == sweepAlarm && r.next.heeds(m) {
 			r.sweep(ctx)
 		}
+		r.stored.rang(r.env, ctx, m)
 	default:
 		r.env.unhandled(ctx)
 	}
@@ -89,26 +83,22 @@ func (r *rescuer) Receive(ctx actor.Context) {
 // begin loads what was put back before: how often a task was is to survive.
 func (r *rescuer) begin(ctx actor.Context) {
 	r.duplicates = make(map[messages.TaskID][]messages.WorkerID)
-	state, name := r.cfg.State, r.env.name
-	r.env.pipe(ctx, stateTimeout, func(io context.Context) any {
-		value, err := state.Load(io, name, rescuerState)
-		return lossesLoaded{value: value, err: err}
-	})
-	r.next.set(r.env, ctx, "sweep", sweepEvery)
+	r.stored = &stored{
+		state: r.cfg.State, at: messages.StateKey{Autoscaler: r.env.name, Key: rescuerState},
+		what: "how often tasks were put back", cost: "a restart now would count anew",
+		value: func() any { return r.losses },
+	}
+	r.stored.load(r.env, ctx)
+	r.next.set(r.env, ctx, sweepAlarm, sweepEvery)
 }
 
-func (r *rescuer) lossesLoaded(m lossesLoaded) {
-	if r.loaded {
-		return // asked for in an earlier life
+func (r *rescuer) lossesRead(value []byte) error {
+	var kept decide.Losses
+	if err := json.Unmarshal(value, &kept); err != nil {
+		return err
 	}
-	r.loaded = true
-	if m.err == nil && len(m.value) > 0 {
-		m.err = json.Unmarshal(m.value, &r.losses)
-	}
-	if m.err != nil {
-		r.losses = decide.Losses{}
-		r.env.log.Warn().Err(m.err).Msg("how often tasks were put back is not readable; counted anew")
-	}
+	r.losses = kept
+	return nil
 }
 
 func (r *rescuer) on(ctx actor.Context, message messages.RescuerMessage) {
@@ -128,7 +118,7 @@ func (r *rescuer) on(ctx actor.Context, message messages.RescuerMessage) {
 		}
 		if gone > r.gone && !r.soon && !r.sweeping {
 			r.soon = true
-			r.next.set(r.env, ctx, "sweep", sweepSoon)
+			r.next.set(r.env, ctx, sweepAlarm, sweepSoon)
 		}
 		r.gone = gone
 	}
@@ -150,8 +140,8 @@ func (r *rescuer) warn(ctx actor.Context) {
 // nobody could say which of them are lost.
 func (r *rescuer) sweep(ctx actor.Context) {
 	r.soon = false
-	if !r.loaded || r.snapshot.At.IsZero() || r.fates.At.IsZero() {
-		r.next.set(r.env, ctx, "sweep", sweepSoon)
+	if !r.stored.read || r.snapshot.At.IsZero() || r.fates.At.IsZero() {
+		r.next.set(r.env, ctx, sweepAlarm, sweepSoon)
 		return
 	}
 	r.sweeping = true
@@ -164,7 +154,7 @@ func (r *rescuer) sweep(ctx actor.Context) {
 
 func (r *rescuer) swept(ctx actor.Context, m swept) {
 	r.sweeping = false
-	r.next.set(r.env, ctx, "sweep", sweepEvery)
+	r.next.set(r.env, ctx, sweepAlarm, sweepEvery)
 	if m.err != nil {
 		r.env.log.Warn().Err(m.err).Msg("lost tasks could not be looked for; done again in a minute")
 		return
@@ -208,15 +198,7 @@ func (r *rescuer) requeued(ctx actor.Context, m requeued) {
 	}
 }
 
-func (r *rescuer) save(ctx actor.Context) {
-	value, err := json.Marshal(r.losses)
-	if err != nil {
-		r.env.log.Error().Err(err).Msg("what was put back can not be written")
-		return
-	}
-	state, name := r.cfg.State, r.env.name
-	r.env.pipe(ctx, stateTimeout, func(io context.Context) any { return lossesSaved{err: state.Save(io, name, rescuerState, value)} })
-}
+func (r *rescuer) save(ctx actor.Context) { r.stored.save(r.env, ctx) }
 
 func (r *rescuer) record(ctx actor.Context, event messages.Event) {
 	ctx.Send(r.recorder, messages.Record{At: r.env.clock.Now(), Event: event})

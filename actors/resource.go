@@ -44,6 +44,7 @@ type resource struct {
 	order     []messages.InstanceID // of members, oldest knowledge first
 	launching map[messages.RequestID]*inFlight
 	learned   learned
+	unkept    []messages.AskID // operators' orders that are not saved yet
 	rand      *rand.Rand
 	stopping  messages.OnShutdown
 	settled   bool
@@ -68,13 +69,17 @@ func (r *resource) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		r.learned.stored.end()
 	case messages.ResourceMessage:
 		r.on(ctx, m)
 		r.settle(ctx)
-	case learnedLoaded:
+	case stateRead:
 		r.loaded(ctx, m)
-	case learnedSaved:
+	case stateSaved:
 		r.saved(ctx, m)
+	case rang:
+		r.learned.stored.rang(r.env, ctx, m)
 	default:
 		r.env.unhandled(ctx)
 	}
@@ -166,7 +171,7 @@ const listedTwice = 2 * time.Second
 
 // known says whether the picture is complete: the ledger and what was learned
 // were read, and two listings of EC2 that began in this life have come.
-func (r *resource) known() bool { return r.reported && r.listings > 1 && r.learned.ready }
+func (r *resource) known() bool { return r.reported && r.listings > 1 && r.learned.heard }
 
 // alive counts what the budget is charged for.
 func (r *resource) alive() int {

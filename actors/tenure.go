@@ -105,13 +105,21 @@ func (e entitledLedger) Settle(ctx context.Context, launch messages.LaunchID, ou
 	return e.Ledger.Settle(ctx, launch, outcome)
 }
 
-// Save is refused, so that one that slept past its lease does not put back what a
-// later owner has changed, such as a pause.
-func (e entitledState) Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error {
+func (e entitledState) Load(ctx context.Context, key messages.StateKey) ([]byte, error) {
+	if err := e.tenure.check(); err != nil {
+		return nil, err
+	}
+	key.Epoch = e.tenure.epoch
+	return e.State.Load(ctx, key)
+}
+
+// Save is fenced by the store, too.
+func (e entitledState) Save(ctx context.Context, key messages.StateKey, value []byte) error {
 	if err := e.tenure.check(); err != nil {
 		return err
 	}
-	return e.State.Save(ctx, autoscaler, key, value)
+	key.Epoch = e.tenure.epoch
+	return e.State.Save(ctx, key, value)
 }
 
 func (e entitledClearML) CreateQueues(ctx context.Context, names []messages.QueueName) error {

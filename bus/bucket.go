@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -44,8 +45,9 @@ type kept struct {
 	// sequence is what the next write expects; zero when there is no message.
 	sequence uint64
 	// live is false for a marker.
-	live bool
-	data []byte
+	live   bool
+	header nats.Header
+	data   []byte
 }
 
 // bucketConfig is the stream of a bucket. Reading goes to the leader alone.
@@ -154,14 +156,16 @@ func (k *bucket) read(ctx context.Context, subject string) (kept, error) {
 	return kept{
 		sequence: message.Sequence,
 		live:     (operation == "" || operation == operationPut) && message.Header.Get(markerHeader) == "",
+		header:   message.Header,
 		data:     message.Data,
 	}, nil
 }
 
-// write is one message to a key.
+// write is one message to a key. With an id the same one again is stored once.
 type write struct {
 	subject, id, operation string
 	data                   []byte
+	header                 nats.Header // more of it
 	// expected is the sequence that the key's last message must have.
 	expected uint64
 }
@@ -171,7 +175,10 @@ type write struct {
 func (k *bucket) compareAndSet(ctx context.Context, what write) (sequence uint64, repeated bool, err error) {
 	message := nats.NewMsg(what.subject)
 	message.Data = what.data
-	message.Header.Set(jetstream.MsgIDHeader, what.id)
+	maps.Copy(message.Header, what.header)
+	if what.id != "" {
+		message.Header.Set(jetstream.MsgIDHeader, what.id)
+	}
 	message.Header.Set(jetstream.ExpectedStreamHeader, bucketStream+k.name)
 	message.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(what.expected, 10))
 	if what.operation != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 func TestCheckStateDir(t *testing.T) {
@@ -68,11 +69,6 @@ func TestCheckListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = other.Close() })
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = free.Close()
 	ours := start(t, t.TempDir(), "127.0.0.1:0")
 	theirs := external(t, func(*natsserver.Options) {})
 	locked := external(t, func(o *natsserver.Options) { o.Username, o.Password = "u", "p" })
@@ -80,7 +76,7 @@ func TestCheckListen(t *testing.T) {
 		address string
 		want    bus.Listener
 	}{
-		"free":    {free.Addr().String(), bus.ListenerNone},
+		"free":    {freeport.Address(t), bus.ListenerNone},
 		"any":     {"127.0.0.1:0", bus.ListenerNone},
 		"ebb":     {strings.TrimPrefix(ours.URL(), "nats://"), bus.ListenerEbb},
 		"NATS":    {theirs.Addr().String(), bus.ListenerNATS},

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -60,21 +61,13 @@ func cluster(t *testing.T) []string {
 	t.Helper()
 	const size = 3
 	var routes, ports []string // known to all before the first one starts
-	var free []net.Listener
 	for range size {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		address := freeport.Address(t)
+		_, port, err := net.SplitHostPort(address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		free = append(free, listener)
-		_, port, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports, routes = append(ports, port), append(routes, "nats://"+listener.Addr().String())
-	}
-	for _, listener := range free {
-		listener.Close()
+		ports, routes = append(ports, port), append(routes, "nats://"+address)
 	}
 	addresses := make([]string, size)
 	for n := range size {

@@ -161,12 +161,13 @@ func TestClusterKeepsLeases(t *testing.T) {
 	}
 	wantClass(t, messages.ClassFenced, renewError(a, again))
 	state := openState(t, conns[0])
+	key := messages.StateKey{Autoscaler: "prod", Key: "k"}
 	for n := range 5 {
 		value := fmt.Sprint(n)
-		if err := state.Save(t.Context(), "prod", "k", []byte(value)); err != nil {
+		if err := state.Save(t.Context(), key, []byte(value)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := openState(t, conns[(n+1)%3]).Load(t.Context(), "prod", "k"); err != nil || string(got) != value {
+		if got, err := openState(t, conns[(n+1)%3]).Load(t.Context(), key); err != nil || string(got) != value {
 			t.Errorf("another server answers %q, %v; want %q", got, err, value)
 		}
 	}

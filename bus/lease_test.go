@@ -25,8 +25,8 @@ type (
 		Release(ctx context.Context, lease messages.Lease) error
 	}
 	memories interface {
-		Load(ctx context.Context, autoscaler messages.AutoscalerName, key string) ([]byte, error)
-		Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error
+		Load(ctx context.Context, key messages.StateKey) ([]byte, error)
+		Save(ctx context.Context, key messages.StateKey, value []byte) error
 	}
 	fence interface {
 		Claim(ctx context.Context, epoch messages.Epoch) error

@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 func TestStartRefusals(t *testing.T) {
@@ -203,12 +204,7 @@ func TestExternalServerWithNKeyAndToken(t *testing.T) {
 func TestConnectRefusals(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "")
-	unused, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := unused.Addr().String()
-	unused.Close()
+	nobody := freeport.Address(t)
 	plain := external(t, func(o *natsserver.Options) { o.JetStream = false })
 	for name, test := range map[string]struct {
 		config bus.ConnConfig

@@ -3,7 +3,10 @@ package bus_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -30,18 +33,18 @@ func TestStateIsKept(t *testing.T) {
 	state := openState(t, conn)
 	save := func(autoscaler messages.AutoscalerName, key string, value []byte) {
 		t.Helper()
-		if err := state.Save(t.Context(), autoscaler, key, value); err != nil {
+		if err := state.Save(t.Context(), messages.StateKey{Autoscaler: autoscaler, Key: key}, value); err != nil {
 			t.Fatal(err)
 		}
 	}
 	check := func(autoscaler messages.AutoscalerName, key string, want []byte) {
 		t.Helper()
-		got, err := state.Load(t.Context(), autoscaler, key)
-		if err != nil || !bytes.Equal(got, want) || (got == nil) != (want == nil) {
-			t.Errorf("%s %s holds %d bytes (%v), want %d; %v", autoscaler, key, len(got), got == nil, len(want), err)
+		got, err := state.Load(t.Context(), messages.StateKey{Autoscaler: autoscaler, Key: key})
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s %s holds %d bytes, want %d; %v", autoscaler, key, len(got), len(want), err)
 		}
 	}
-	big := bytes.Repeat([]byte{0, 255, 'x', '\n'}, bus.StateLimit/4)
+	big := noise(bus.StateLimit - 1000) // and what compressing adds
 	check("prod", "memory", nil)
 	save("prod", "memory", []byte("one"))
 	save("prod", "memory", []byte("two"))
@@ -89,25 +92,147 @@ func TestStateIsKept(t *testing.T) {
 	}
 	check("prod", "memory", nil)
 	deleteStream(t, server.URL(), "KV_"+bus.StateBucket)
-	_, err = state.Load(t.Context(), "prod", "memory")
+	_, err = state.Load(t.Context(), messages.StateKey{Autoscaler: "prod", Key: "memory"})
 	wantClass(t, messages.ClassTransient, err)
 	save("prod", "memory", []byte("three")) // it was made anew
 	check("prod", "memory", []byte("three"))
 }
 
+// noise is what does not get shorter by compressing it.
+func noise(size int) []byte {
+	value := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(value)
+	return value
+}
+
+// TestStateOfManyInstances keeps what operators said of more instances than one
+// autoscaler may have.
+func TestStateOfManyInstances(t *testing.T) {
+	t.Parallel()
+	state := openState(t, connect(t, start(t, t.TempDir(), "")))
+	key := messages.StateKey{Autoscaler: "prod", Key: "resource/gpu"}
+	random := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	const instances = 20_000
+	for range instances {
+		fmt.Fprintf(&text, `"i-%017x":{"reasons":[{"code":"operator","detail":"asked for by root@build-7"}],"idle":true},`, random.Uint64())
+	}
+	if err := state.Save(t.Context(), key, []byte(text.String())); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := state.Load(t.Context(), key); err != nil || string(got) != text.String() {
+		t.Errorf("%d of %d bytes came back, %v", len(got), text.Len(), err)
+	}
+}
+
+// TestStateIsFenced keeps a former owner's value from a later owner.
+func TestStateIsFenced(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "")
+	former, later := openState(t, connect(t, server)), openState(t, connect(t, server))
+	key := func(name string, epoch messages.Epoch) messages.StateKey {
+		return messages.StateKey{Autoscaler: "prod", Key: name, Epoch: epoch}
+	}
+	for _, taken := range []struct {
+		by   string
+		take func(key messages.StateKey) error
+	}{
+		{"load", func(key messages.StateKey) error {
+			_, err := later.Load(t.Context(), key)
+			return err
+		}},
+		{"save", func(key messages.StateKey) error { return later.Save(t.Context(), key, []byte("theirs")) }},
+	} {
+		for _, kept := range []string{"", "ours"} {
+			name := taken.by + " " + kept
+			if kept != "" {
+				if err := former.Save(t.Context(), key(name, 5), []byte(kept)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := taken.take(key(name, 7)); err != nil {
+				t.Fatal(err)
+			}
+			wantClass(t, messages.ClassFenced, former.Save(t.Context(), key(name, 5), []byte("late")))
+			_, err := former.Load(t.Context(), key(name, 5))
+			wantClass(t, messages.ClassFenced, err)
+			want := kept
+			if taken.by == "save" {
+				want = "theirs"
+			}
+			for _, epoch := range []messages.Epoch{7, 8} {
+				if got, err := later.Load(t.Context(), key(name, epoch)); err != nil || string(got) != want {
+					t.Errorf("%s: epoch %d reads %q, %v, want %q", name, epoch, got, err, want)
+				}
+			}
+		}
+	}
+}
+
+// TestStateIsFencedInARace has owners take over from each other while the former
+// ones go on to save: what an owner has read stays until it saves itself.
+func TestStateIsFencedInARace(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "")
+	state := openState(t, connect(t, server))
+	var former sync.WaitGroup
+	over, end := context.WithCancel(t.Context())
+	defer func() {
+		end()
+		former.Wait()
+	}()
+	const owners = 30
+	for epoch := messages.Epoch(1); epoch <= owners; epoch++ {
+		key := messages.StateKey{Autoscaler: "prod", Key: "pause", Epoch: epoch}
+		read, err := state.Load(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			again, err := state.Load(t.Context(), key)
+			if err != nil || !bytes.Equal(again, read) {
+				t.Fatalf("owner %d has read %q, and then %q, %v", epoch, read, again, err)
+			}
+		}
+		late := openState(t, connect(t, server))
+		saved := make(chan struct{})
+		former.Go(func() {
+			for n := 0; ; n++ {
+				err := late.Save(over, key, fmt.Appendf(nil, "%d of owner %d", n, epoch))
+				if n == 0 {
+					close(saved)
+				}
+				failure := messages.FailureOf(err)
+				switch {
+				case over.Err() != nil:
+					return
+				case failure == nil, failure.Class == messages.ClassTransient: // a later one came between its look and its write
+				case failure.Class == messages.ClassFenced && epoch < owners:
+					return
+				default:
+					t.Errorf("owner %d: %v", epoch, err)
+					return
+				}
+			}
+		})
+		<-saved
+	}
+}
+
 func TestStateRefusals(t *testing.T) {
 	t.Parallel()
 	state := openState(t, connect(t, start(t, t.TempDir(), "")))
-	wantClass(t, messages.ClassInvalid, state.Save(t.Context(), "prod", "k", make([]byte, bus.StateLimit+1)))
+	key := messages.StateKey{Autoscaler: "prod", Key: "k"}
+	wantClass(t, messages.ClassInvalid, state.Save(t.Context(), key, noise(bus.StateLimit+1)))
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantClass(t, messages.ClassTransient, state.Save(over, "prod", "k", nil))
-	_, err := state.Load(over, "prod", "k")
+	wantClass(t, messages.ClassTransient, state.Save(over, key, nil))
+	_, err := state.Load(over, key)
 	wantClass(t, messages.ClassTransient, err)
 
 	small := external(t, func(o *natsserver.Options) { o.MaxPayload = 8 << 10 })
 	conn := dial(t, bus.ConnConfig{URL: small.ClientURL(), EventsMaxBytes: 1 << 20, Log: zerolog.Nop()})
-	wantClass(t, messages.ClassInvalid, openState(t, conn).Save(t.Context(), "prod", "k", make([]byte, 8<<10)))
+	wantClass(t, messages.ClassInvalid, openState(t, conn).Save(t.Context(), key, noise(8<<10)))
 
 	reader := dial(t, bus.ConnConfig{URL: external(t, func(*natsserver.Options) {}).ClientURL(), ReadOnly: true, Log: zerolog.Nop()})
 	if _, err := reader.OpenState(t.Context()); err == nil || !strings.Contains(err.Error(), "KV_ebb_state") {

@@ -17,6 +17,14 @@ type Lease struct {
 	Revision uint64
 }
 
+// StateKey is where an owner keeps a value over a restart.
+type StateKey struct {
+	Autoscaler AutoscalerName
+	Key        string
+	// Epoch is the owner's; the actors' ports set it.
+	Epoch Epoch
+}
+
 // LeaseTiming says how leases are kept. TTL is when, after the last renewal,
 // another may act; Renew how often it is renewed; Margin how long before the
 // end of TTL the holder stops acting.

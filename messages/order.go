@@ -86,7 +86,8 @@ type ResourceReported struct {
 }
 
 // ReleaseInstances is sent to a resource type when an operator wants instances
-// gone; answered with [InstancesReleased].
+// gone; answered with [InstancesReleased] at once, and with [ReleaseKept] later when
+// there are any.
 type ReleaseInstances struct {
 	Ask AskID
 	// Instance is the one, if it is of this resource type; empty is all idle ones.
@@ -105,7 +106,15 @@ type InstancesReleased struct {
 	Failure *Failure
 }
 
+// ReleaseKept says that the resource type holds to [ReleaseInstances] over a restart
+// from now on.
+type ReleaseKept struct {
+	Ask      AskID
+	Resource ResourceName
+}
+
 func (ReportResource) resourceMessage()      {}
 func (ReleaseInstances) resourceMessage()    {}
 func (ResourceReported) autoscalerMessage()  {}
 func (InstancesReleased) autoscalerMessage() {}
+func (ReleaseKept) autoscalerMessage()       {}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 const runConfiguration = `
@@ -119,16 +119,8 @@ func newRegion(t *testing.T) *testRegion {
 		t.Fatal(err)
 	}
 	ec2, tracker := httptest.NewServer(cloud.Handler()), httptest.NewServer(ml.Handler())
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
 	return &testRegion{
-		t: t, cloud: &counted{cloud}, clearml: ml, dir: t.TempDir(), port: port, urls: [2]string{tracker.URL, ec2.URL},
+		t: t, cloud: &counted{cloud}, clearml: ml, dir: t.TempDir(), port: freeport.Number(t), urls: [2]string{tracker.URL, ec2.URL},
 		close: func() {
 			cancel()
 			world.Close()

@@ -12,6 +12,9 @@ import (
 
 const module = "github.com/ebbscale/ebb"
 
+// programs is what the program is made of.
+var programs = []string{"actors", "core", "messages", "adapter", "clock", "fakes", "bus"}
+
 // layers says which layers each part of the tree may import, and which more its tests
 // may. The first matching prefix wins, so a part comes before the whole around it. The
 // table is default-deny: a package that no prefix matches is an error.
@@ -29,8 +32,11 @@ var layers = []struct {
 	// One adapter, one package (and what is below it). A sibling is allowed to tests
 	// only, and only the fakes, which are what the adapter is tried against.
 	{prefix: "/adapters", name: "adapter", may: []string{"messages"}, tests: []string{"fakes", "clock"}},
-	{prefix: "/bus", name: "bus", may: []string{"messages"}, tests: []string{"clock"}},
-	{prefix: "/cmd", name: "cmd", may: []string{"actors", "core", "messages", "adapter", "clock", "fakes", "bus"}},
+	{prefix: "/bus", name: "bus", may: []string{"messages"}, tests: []string{"clock", "freeport"}},
+	// The contract tests have packages of their own that are not in the program.
+	{prefix: "/cmd/internal/contract", name: "cmd", may: append([]string{"freeport"}, programs...)},
+	{prefix: "/cmd", name: "cmd", may: programs, tests: []string{"freeport"}},
+	{prefix: "/internal/freeport", name: "freeport"},
 }
 
 // goPackage is the part of `go list -json` that is read here.

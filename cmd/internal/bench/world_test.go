@@ -282,12 +282,12 @@ func (m *memory) Renew(_ context.Context, lease messages.Lease) (messages.Lease,
 func (m *memory) Release(context.Context, messages.Lease) error { return nil }
 
 // Load implements actors.State.
-func (m *memory) Load(context.Context, messages.AutoscalerName, string) ([]byte, error) {
+func (m *memory) Load(context.Context, messages.StateKey) ([]byte, error) {
 	return nil, nil
 }
 
 // Save implements actors.State.
-func (m *memory) Save(context.Context, messages.AutoscalerName, string, []byte) error { return nil }
+func (m *memory) Save(context.Context, messages.StateKey, []byte) error { return nil }
 
 // Signal implements actors.Signals.
 func (w *world) Signal(context.Context, messages.Signal) error { return nil }

@@ -3,7 +3,6 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // TestDoctorOptions: what the doctor is told comes from file, flags and
@@ -110,7 +110,7 @@ autoscalers:
       - {name: cpu, instance_types: [c5.xlarge], market: spot, ami_id: ami-0123456789abcdef0, key_pair: mine,
          security_groups: [sg-0123456789abcdef0], max_instances: 2, queues: [cpu-queue], availability_zones: [us-east-1a]}
 `
-	if err := os.WriteFile(path, []byte(strings.Replace(text, "127.0.0.1:1", unusedAddress(t), 1)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.Replace(text, "127.0.0.1:1", freeport.Address(t), 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	examine := func() (int, string) {
@@ -126,17 +126,6 @@ autoscalers:
 	if code, said := examine(); code != 1 || !strings.Contains(said, "FAIL  aws.permission ec2:TerminateInstances") || !strings.Contains(said, "ebb: 1 check failed") {
 		t.Errorf("exit %d:\n%s", code, said)
 	}
-}
-
-// unusedAddress is one on loopback where nobody listens.
-func unusedAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // postJSON sends a body to a fake's admin API.

@@ -2,11 +2,12 @@ package cli_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // TestHealthcheck asks servers that are well and servers that are not.
@@ -42,7 +43,7 @@ func TestHealthcheck(t *testing.T) {
 		{"elsewhere is not here", []string{"--url", server.URL + "/moved"}, 1, "302 Found"},
 		{"slow", []string{"--url", server.URL + "/slow", "--timeout", "50ms"}, 1, "no answer within 50ms"},
 		{"endless", []string{"--url", server.URL + "/endless"}, 1, "500 Internal Server Error"},
-		{"nobody", []string{"--url", "http://" + freePort(t) + "/readyz"}, 1, "is ebb running, with http.listen there?"},
+		{"nobody", []string{"--url", "http://" + freeport.Address(t) + "/readyz"}, 1, "is ebb running, with http.listen there?"},
 		{"no URL", []string{"--url", "127.0.0.1:8480"}, 2, "is not a URL"},
 		{"another scheme", []string{"--url", "file:///etc/passwd"}, 2, "is not a URL"},
 		{"a login", []string{"--url", "http://ebb:planted-secret@127.0.0.1:8480"}, 2, "contains a login"},
@@ -60,15 +61,4 @@ func TestHealthcheck(t *testing.T) {
 			}
 		})
 	}
-}
-
-// freePort is a loopback address on which nobody listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

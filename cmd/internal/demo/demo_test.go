@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // TestPlay plays a short day through the production program: real servers on
@@ -23,7 +23,7 @@ import (
 func TestPlay(t *testing.T) {
 	t.Parallel()
 	var out, log bytes.Buffer
-	listen := freeAddress(t)
+	listen := freeport.Address(t)
 	p := plan{
 		Options: Options{Speed: 120, Headless: true, Seed: 7, NATSListen: listen, Out: &out, Log: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.ErrorLevel), Version: "test"},
 		length:  36 * time.Minute, poll: 15 * time.Second,
@@ -85,17 +85,6 @@ func (w *trigger) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.String()
-}
-
-// freeAddress is a loopback address on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func tail(text string, lines int) string {

@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // patience is how long a test waits for what should take a second.
@@ -115,7 +116,7 @@ func testAuthorities(t *testing.T, image, settings string) {
 func testRun(t *testing.T, image, settings, binary string) {
 	t.Helper()
 
-	nats := freeAddress(t)
+	nats := freeport.Address(t)
 	clearml, ec2 := fake(t, binary, "clearml", "--queue", "training"), fake(t, binary, "ec2")
 	writeOpen(t, settings, "secret", "ebb-fake-secret-key\n")
 	writeOpen(t, settings, "ebb.yaml", fmt.Sprintf(`
@@ -128,7 +129,7 @@ autoscalers:
     resources:
       - {name: cpu, instance_types: [m5.large], availability_zones: [us-east-1a], ami_id: ami-0e3a1b2c3d4e5f601, max_instances: 1, queues: [training]}
 `, nats, clearml, ec2))
-	health := freeAddress(t)
+	health := freeport.Address(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	process := inJail(ctx, image, settings, "run", "--http-listen", health)
@@ -175,7 +176,7 @@ autoscalers:
 func testDemo(t *testing.T, image, settings string) {
 	t.Helper()
 
-	services, listen := compose(t, "compose.demo.yaml").Services, freeAddress(t)
+	services, listen := compose(t, "compose.demo.yaml").Services, freeport.Address(t)
 	here := func(words []string) []string {
 		return strings.Split(strings.ReplaceAll(strings.Join(words, "\n"), "127.0.0.1:4222", listen), "\n")
 	}
@@ -288,7 +289,7 @@ func runIn(t *testing.T, image, settings string, code int, args ...string) strin
 func fake(t *testing.T, binary, what string, args ...string) string {
 	t.Helper()
 
-	listen := freeAddress(t)
+	listen := freeport.Address(t)
 	command := exec.CommandContext(t.Context(), binary, append([]string{"fake", what, "--listen", listen}, args...)...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -304,18 +305,6 @@ func fake(t *testing.T, binary, what string, args ...string) string {
 			t.Fatalf("the fake does not listen: %v", err)
 		}
 	}
-}
-
-// freeAddress is a loopback address on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // TestDockerfileLint runs hadolint over the Dockerfile, with every rule.

@@ -3,7 +3,6 @@ package doctor_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 const (
@@ -122,17 +122,6 @@ func serve(t *testing.T, handler http.Handler) string {
 	return server.URL
 }
 
-// freeAddress is one on loopback where nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // text is the configuration.
 func (c *clinic) text() string {
 	t := c.t
@@ -162,7 +151,7 @@ autoscalers:
         ami_id: "resolve:ssm:/ebb/images/arm64"
         max_instances: 2
         queues: [default]
-`, filepath.Join(c.dir, "state"), freeAddress(t), c.atClearML, clearmlKey, clearmlSecret, c.atEC2, awsKey, awsSecret, goodSubnet, x86Image, goodGroup)
+`, filepath.Join(c.dir, "state"), freeport.Address(t), c.atClearML, clearmlKey, clearmlSecret, c.atEC2, awsKey, awsSecret, goodSubnet, x86Image, goodGroup)
 	for _, e := range c.edits {
 		if !strings.Contains(text, e[0]) {
 			t.Fatalf("the configuration has no %q", e[0])

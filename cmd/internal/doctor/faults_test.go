@@ -15,6 +15,7 @@ import (
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // TestHealthy: where everything is well, nothing is complained of, and nothing
@@ -95,7 +96,7 @@ func clearmlFaults() map[string]fault {
 		},
 		"no ClearML server": {
 			spoil: func(c *clinic) {
-				c.prepare = func(c *clinic) { c.atClearML = "http://" + freeAddress(c.t) }
+				c.prepare = func(c *clinic) { c.atClearML = "http://" + freeport.Address(c.t) }
 			},
 			id: doctor.ClearMLServer, message: "unreachable", fix: "autoscalers[0].clearml.api_server",
 		},
@@ -203,7 +204,7 @@ func awsFaults() map[string]fault {
 		},
 		"no EC2 there": {
 			spoil: func(c *clinic) {
-				c.prepare = func(c *clinic) { c.atEC2 = "http://" + freeAddress(c.t) }
+				c.prepare = func(c *clinic) { c.atEC2 = "http://" + freeport.Address(c.t) }
 			},
 			id: doctor.AWSRegion, message: "refused", fix: "autoscalers[0].aws.endpoint_url",
 		},

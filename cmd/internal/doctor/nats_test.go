@@ -12,6 +12,7 @@ import (
 
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // natsServer runs a NATS server that is not ours and answers its address. It
@@ -65,7 +66,7 @@ func natsFaults() map[string]fault {
 			id:    doctor.NATSLogin, message: "Authorization", fix: "nats.user with nats.password",
 		},
 		"no NATS server": {
-			spoil: func(c *clinic) { c.external(freeAddress(c.t), goodLogin) },
+			spoil: func(c *clinic) { c.external(freeport.Address(c.t), goodLogin) },
 			id:    doctor.NATSLogin, message: "no servers available", fix: "nats.url",
 		},
 		"a file that is not there": {
@@ -139,7 +140,7 @@ func TestRunningEbb(t *testing.T) {
 	t.Parallel()
 
 	c := newClinic(t)
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: c.dir + "/state", Listen: address, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

@@ -221,7 +221,7 @@ func draining() []bug {
 				}
 				return b.ClearML.SetTag(ctx, queueID, tag, on)
 			}
-		}), says("never leak, never lose a job", "is left with (tag force_workers:off|key ebb.barrier)", "not converged: task-")},
+		}), says("never leak, never lose a job", "is left with (tag force_workers:off|key ebb.barrier)", "not converged: (task|i)-")},
 		{"keys of instances that are gone are not deleted", bendClearML(func(_ *process, b *bentClearML) {
 			b.signal = func(ctx context.Context, signal messages.Signal) error {
 				signal.Delete = nil

@@ -31,11 +31,11 @@ type bentState struct {
 	forgets string
 }
 
-func (s bentState) Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error {
-	if key == s.forgets {
+func (s bentState) Save(ctx context.Context, key messages.StateKey, value []byte) error {
+	if key.Key == s.forgets {
 		return nil
 	}
-	return s.State.Save(ctx, autoscaler, key, value)
+	return s.State.Save(ctx, key, value)
 }
 
 func bendState(bend func(s *bentState)) *mistake {

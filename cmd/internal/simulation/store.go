@@ -23,11 +23,17 @@ type store struct {
 	lease  lease
 	epochs messages.Epoch // the last that was given
 
-	state map[string][]byte
+	state map[string]*keptState
 
 	events []messages.Recorded
 	known  map[string]bool // ids of events
 	heard  func(messages.Recorded)
+}
+
+// keptState is a value of the state, and whose it is.
+type keptState struct {
+	epoch messages.Epoch
+	value []byte
 }
 
 // lease is the right to act as the store knows it.
@@ -39,7 +45,7 @@ type lease struct {
 func newStore(l *loop, timing messages.LeaseTiming) *store {
 	return &store{
 		loop: l, timing: timing, byRequest: map[messages.RequestID]*messages.LaunchRecord{},
-		byLaunch: map[messages.LaunchID]*messages.LaunchRecord{}, state: map[string][]byte{}, known: map[string]bool{},
+		byLaunch: map[messages.LaunchID]*messages.LaunchRecord{}, state: map[string]*keptState{}, known: map[string]bool{},
 	}
 }
 
@@ -207,19 +213,37 @@ func (l *link) Release(ctx context.Context, known messages.Lease) error {
 }
 
 // Load implements actors.State.
-func (l *link) Load(ctx context.Context, autoscaler messages.AutoscalerName, key string) ([]byte, error) {
-	return ask(ctx, l, "load "+key, func() ([]byte, error) {
-		return slices.Clone(l.store.state[string(autoscaler)+" "+key]), nil
+func (l *link) Load(ctx context.Context, key messages.StateKey) ([]byte, error) {
+	return ask(ctx, l, "load "+key.Key, func() ([]byte, error) {
+		found, err := l.store.own(key)
+		return slices.Clone(found.value), err
 	})
 }
 
 // Save implements actors.State.
-func (l *link) Save(ctx context.Context, autoscaler messages.AutoscalerName, key string, value []byte) error {
-	_, err := ask(ctx, l, "save "+key, func() (done, error) {
-		l.store.state[string(autoscaler)+" "+key] = slices.Clone(value)
-		return done{}, nil
+func (l *link) Save(ctx context.Context, key messages.StateKey, value []byte) error {
+	_, err := ask(ctx, l, "save "+key.Key, func() (done, error) {
+		found, err := l.store.own(key)
+		if err == nil {
+			found.value = slices.Clone(value)
+		}
+		return done{}, err
 	})
 	return err
+}
+
+// own makes a key the epoch's.
+func (s *store) own(key messages.StateKey) (*keptState, error) {
+	at := string(key.Autoscaler) + " " + key.Key
+	if s.state[at] == nil {
+		s.state[at] = &keptState{}
+	}
+	found := s.state[at]
+	if found.epoch > key.Epoch {
+		return found, fenced("epoch %d has %s, %d is earlier", found.epoch, key.Key, key.Epoch)
+	}
+	found.epoch = key.Epoch
+	return found, nil
 }
 
 // Publish implements actors.Publisher.

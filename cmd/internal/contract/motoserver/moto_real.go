@@ -5,15 +5,17 @@ package motoserver
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // Start starts a moto server on a free port of the loopback interface. It
@@ -22,7 +24,7 @@ func Start(t *testing.T) string {
 	t.Helper()
 
 	program := Tool(t, "moto_server")
-	port := freePort(t)
+	port := strconv.Itoa(freeport.Number(t))
 	var output lockedBuffer
 	server := exec.CommandContext(context.WithoutCancel(t.Context()), program, "-H", "127.0.0.1", "-p", port)
 	server.Env = []string{
@@ -84,21 +86,6 @@ func Tool(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return program
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // lockedBuffer takes the output of a process while it is read.

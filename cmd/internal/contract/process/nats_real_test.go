@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -51,7 +52,7 @@ jetstream { store_dir: %q, sync_interval: always }
 
 func newEventServer(t *testing.T) *eventServer {
 	t.Helper()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), freeport.Number(t)
 	s := &eventServer{
 		url: fmt.Sprintf("nats://127.0.0.1:%d", port), port: port,
 		config: filepath.Join(dir, "nats.conf"), log: &lockedBuffer{},

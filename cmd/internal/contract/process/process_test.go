@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,17 +42,6 @@ var binary = sync.OnceValues(func() (string, error) {
 type buildError struct{ text string }
 
 func (e *buildError) Error() string { return "build ebb: " + e.text }
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // program is a running ebb with its log.
 type program struct {

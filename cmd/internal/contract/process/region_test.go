@@ -18,6 +18,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeagent"
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // region is a quick EC2 with agents and a ClearML server, both over HTTP.
@@ -59,7 +60,7 @@ func newRegion(t *testing.T, onShutdown string) *region {
 	r := newWorld(t, worldConfig{accessKeys: []string{"AKIDEXAMPLE"}})
 	dir := t.TempDir()
 	r.config = filepath.Join(dir, "ebb.yaml")
-	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), freePort(t), r.clearmlURL, r.ec2URL, onShutdown)
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "state"), freeport.Number(t), r.clearmlURL, r.ec2URL, onShutdown)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
