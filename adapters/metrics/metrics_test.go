@@ -94,7 +94,7 @@ func TestHangingDesk(t *testing.T) {
 	for range 3 {
 		begun := time.Now()
 		w.want(map[string]any{"ebb_up{}": 0.0, "ebb_tasks_duplicated_total{}": 1.0})
-		if took := time.Since(begun); took > 5*time.Second {
+		if took := time.Since(begun); took > 20*time.Second { // some 2 s, and more on a busy machine
 			t.Errorf("a scrape took %s", took)
 		}
 		w.clock.advance(2 * time.Second)

@@ -47,13 +47,17 @@ func trials(t *testing.T) []trial {
 
 func (c trial) String() string { return fmt.Sprintf("%s-%s", c.ttl, c.standby) }
 
+// busy is what a machine with other things to do may add; the figures of a quiet
+// one are logged, and the simulation holds the limits to the second.
+const busy = 3 * time.Second
+
 // takeoverLimit is how long a standby may take. With a short TTL, its tries
 // every half second weigh more than the time by which leases end early.
 func (c trial) takeoverLimit() time.Duration {
 	if longest := max(c.ttl, c.standby); longest >= 15*time.Second {
-		return longest
+		return longest + busy
 	}
-	return c.ttl + time.Second
+	return c.ttl + time.Second + busy
 }
 
 // each runs the trials side by side. Those with the same lease share an event
@@ -165,7 +169,7 @@ func TestStoppedMidLaunch(t *testing.T) {
 		at = time.Now()
 		standby.stop(t)
 		took = p.acts(t, owner, at, 10*time.Second).Sub(at)
-		if took > time.Second {
+		if took > time.Second+busy {
 			t.Errorf("the one that was stopped acts %s after SIGTERM to the other", took)
 		}
 		back.add(took)
@@ -188,7 +192,7 @@ func TestHandsOver(t *testing.T) {
 		at := time.Now()
 		owner.stop(t)
 		took := p.acts(t, standby, at, 20*time.Second).Sub(at)
-		if took > time.Second {
+		if took > time.Second+busy {
 			t.Errorf("the standby acts %s after SIGTERM", took)
 		}
 		times.add(took)
