@@ -115,7 +115,8 @@ type Ownership interface {
 // under the key.
 type State interface {
 	// Load answers what was saved last under the key, empty when nothing was. From
-	// its return on nothing of a lower epoch is saved there.
+	// its return on nothing of a lower epoch is saved there. What is not readable is
+	// [messages.ClassInvalid].
 	Load(ctx context.Context, key messages.StateKey) ([]byte, error)
 	// Save replaces it.
 	Save(ctx context.Context, key messages.StateKey, value []byte) error

@@ -62,16 +62,19 @@ func (s *stored) loaded(env *env, ctx actor.Context, m stateRead, take func(valu
 	if m.of != s || s.read {
 		return false
 	}
-	if m.err != nil {
+	failure := messages.FailureOf(m.err)
+	if failure != nil && failure.Class != messages.ClassInvalid {
 		env.log.Warn().Err(m.err).Msgf("%s could not be read; read again in %s", s.what, stateAgain)
 		s.again.set(env, ctx, stateAlarm, stateAgain)
 		return false
 	}
 	s.read = true
-	if len(m.value) > 0 {
-		if err := take(m.value); err != nil {
-			env.log.Error().Err(err).Msgf("%s was read and is not readable; it begins anew", s.what)
-		}
+	err := m.err
+	if err == nil && len(m.value) > 0 {
+		err = take(m.value)
+	}
+	if err != nil {
+		env.log.Error().Err(err).Msgf("%s was kept and is not readable; it begins anew", s.what)
 	}
 	if s.dirty {
 		s.save(env, ctx)

@@ -49,7 +49,8 @@ func (b *Bus) OpenState(ctx context.Context) (*States, error) {
 // Load answers what was saved last under the key, empty when nothing was. From its
 // return on nothing of a lower epoch is saved there. Its errors are
 // [messages.Failure]s: of class ClassFenced when a higher epoch has come, of
-// ClassTransient otherwise; then the key may belong to the epoch or not.
+// ClassInvalid when what is kept is not readable, of ClassTransient otherwise; then
+// the key may belong to the epoch or not.
 func (s *States) Load(ctx context.Context, key messages.StateKey) ([]byte, error) {
 	found, err := s.claim(ctx, key)
 	if err != nil {
@@ -57,7 +58,9 @@ func (s *States) Load(ctx context.Context, key messages.StateKey) ([]byte, error
 	}
 	value, err := unpack(found)
 	if err != nil {
-		return nil, fmt.Errorf("load state %s of %s: %w", key.Key, key.Autoscaler, transient(err))
+		return nil, fmt.Errorf("load state %s of %s: %w", key.Key, key.Autoscaler, &messages.Failure{
+			Class: messages.ClassInvalid, Message: "what is kept is not readable: " + err.Error(),
+		})
 	}
 	return value, nil
 }

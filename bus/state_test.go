@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
@@ -122,6 +124,42 @@ func TestStateOfManyInstances(t *testing.T) {
 	}
 	if got, err := state.Load(t.Context(), key); err != nil || string(got) != text.String() {
 		t.Errorf("%d of %d bytes came back, %v", len(got), text.Len(), err)
+	}
+}
+
+// TestStateThatIsNotReadable tells what is kept from what is not readable, and saves
+// over it.
+func TestStateThatIsNotReadable(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "127.0.0.1:0")
+	state := openState(t, connect(t, server))
+	key := messages.StateKey{Autoscaler: "prod", Key: "pause", Epoch: 3}
+	var endless bytes.Buffer
+	w := gzip.NewWriter(&endless)
+	for range 65 {
+		_, _ = w.Write(make([]byte, 1<<20))
+	}
+	_ = w.Close()
+	for name, data := range map[string][]byte{"garbage": []byte("garbage"), "nothing": {}, "endless": endless.Bytes()} {
+		message := nats.NewMsg("$KV." + bus.StateBucket + ".prod.pause")
+		message.Data = data
+		message.Header.Set("Content-Encoding", "gzip")
+		if _, err := admin(t, server.URL()).PublishMsg(t.Context(), message); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the first makes it the epoch's
+			if _, err := state.Load(t.Context(), key); !strings.Contains(fmt.Sprint(err), "not readable") {
+				t.Errorf("%s: %v", name, err)
+			} else {
+				wantClass(t, messages.ClassInvalid, err)
+			}
+		}
+		if err := state.Save(t.Context(), key, []byte("new")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := state.Load(t.Context(), key); err != nil || string(got) != "new" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
 
