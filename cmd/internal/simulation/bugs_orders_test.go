@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"strings"
 
 	"github.com/ebbscale/ebb/actors"
 	"github.com/ebbscale/ebb/messages"
@@ -10,8 +11,10 @@ import (
 // ordering are the bugs in what operators ask.
 func ordering() []bug {
 	held := says("an operator's word holds", "launching is paused since")
+	gone := says("an operator's word holds", "an operator was told at .* that it goes")
 	return []bug{
 		{"a pause is not kept over a restart", bendState(func(s *bentState) { s.forgets = "pause" }), held},
+		{"what operators let go is not kept over a restart", bendState(func(s *bentState) { s.forgets = "resource/" }), gone},
 		{"a pause is announced and not heeded", bendMessages("autoscaler", func(message any) []any {
 			if ordered, ok := message.(messages.Ordered); ok {
 				if _, pauses := ordered.Order.(messages.PauseLaunches); pauses {
@@ -25,14 +28,14 @@ func ordering() []bug {
 	}
 }
 
-// bentState forgets what is saved under one key.
+// bentState forgets what is saved under keys that begin so.
 type bentState struct {
 	actors.State
 	forgets string
 }
 
 func (s bentState) Save(ctx context.Context, key messages.StateKey, value []byte) error {
-	if key.Key == s.forgets {
+	if strings.HasPrefix(key.Key, s.forgets) {
 		return nil
 	}
 	return s.State.Save(ctx, key, value)

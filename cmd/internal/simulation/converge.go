@@ -86,6 +86,7 @@ func (w *World) converged(within time.Duration, hasty bool) []string {
 			return slices.Concat(w.unexplained(), w.laws.untold(), w.leftovers())
 		}
 		w.laws.rescued()
+		w.laws.letGo()
 		if hasty && len(w.Breaches()) > 0 {
 			return nil
 		}

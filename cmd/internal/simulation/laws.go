@@ -56,7 +56,9 @@ type laws struct {
 	// pausedUntil is when the pause ends by itself, zero for never.
 	pausedUntil time.Time
 	dismissed   map[string]bool // instances that an operator wanted gone: whether at once
-	dead        []time.Time     // when instances were ended for looking dead
+	// promised is when an operator was told that an instance goes, by its id.
+	promised map[string]time.Time
+	dead     []time.Time // when instances were ended for looking dead
 
 	configurations []configuration // the oldest first
 	explained      map[messages.InstanceID]*explanation
@@ -96,7 +98,7 @@ func newLaws(w *World) *laws {
 	return &laws{
 		world: w, instances: map[string]*instance{}, hosts: map[string]*instance{}, alive: map[string]int{},
 		perLaunch: map[string]int{}, waiting: map[string][]sample{}, tasks: map[string]*task{},
-		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{}, dismissed: map[string]bool{},
+		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{}, dismissed: map[string]bool{}, promised: map[string]time.Time{},
 	}
 }
 

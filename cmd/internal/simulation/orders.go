@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -36,8 +38,42 @@ func (w *World) Order(order messages.Order) messages.Answered {
 
 // ordered takes note of what an operator was promised.
 func (l *laws) ordered(order messages.Order, failure *messages.Failure) {
-	if pause, pauses := order.(messages.PauseLaunches); pauses && failure == nil {
-		l.paused, l.pausedUntil = l.world.Now(), pause.Until
+	if failure != nil {
+		return
+	}
+	switch o := order.(type) {
+	case messages.PauseLaunches:
+		l.paused, l.pausedUntil = l.world.Now(), o.Until
+	case messages.DrainInstanceNow:
+		l.promised[string(o.Instance)] = l.world.Now()
+	case messages.ResumeLaunches, messages.ReportStatus, messages.DrainIdleNow:
+	}
+}
+
+// goesWithin is how long after all is well an instance that an operator was told
+// goes may take another task, and how long it may stay without one.
+const goesWithin = 10 * time.Minute
+
+// letGo looks for instances that stay although an operator was told that they go.
+func (l *laws) letGo() {
+	for _, id := range slices.Sorted(maps.Keys(l.promised)) {
+		at := l.promised[id]
+		since := at
+		if l.healed.After(since) {
+			since = l.healed
+		}
+		i, now := l.instances[id], l.world.Now()
+		switch {
+		case i == nil || !i.ended.IsZero() || now.Sub(since) < goesWithin:
+			continue
+		case i.task == nil:
+			l.breach("%s still runs without a task: an operator was told at %s that it goes", id, at.Format(time.TimeOnly))
+		case i.taskAt.Sub(since) > goesWithin:
+			l.breach("%s has taken %s: an operator was told at %s that it goes", id, i.task.name, at.Format(time.TimeOnly))
+		default:
+			continue
+		}
+		delete(l.promised, id)
 	}
 }
 
