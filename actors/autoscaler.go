@@ -88,7 +88,7 @@ func (a *autoscaler) rang(ctx actor.Context, m rang) {
 	case m.name == stateAlarm:
 		a.pause.stored.rang(a.env, ctx, m)
 	case m.name == "pause ends" && a.pause.ends.heeds(m):
-		_ = a.resumeLaunches(ctx, "") // a pause that is not on has no end
+		a.pauseEnds(ctx)
 	default:
 		a.askOverdue(ctx, m)
 	}

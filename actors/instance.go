@@ -135,6 +135,9 @@ func (i *instance) sighted(ctx actor.Context, m messages.InstanceSighted) {
 	if i.polled == 0 && m.Polled {
 		i.polled = i.seen
 	}
+	if before.HomeID == "" && i.supervised() {
+		i.leaving.deaf = false // it was not there to hear anything
+	}
 	i.announce(ctx, before)
 	if i.maxLifetime > 0 && !i.lifetime.pending() {
 		i.lifetime.set(i.env, ctx, "lifetime", m.Instance.LaunchedAt.Add(i.maxLifetime).Sub(i.env.clock.Now()))

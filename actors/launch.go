@@ -68,7 +68,7 @@ type outcomeWritten struct {
 // whoever asks may not have heard it.
 func (p *provisioner) accept(ctx actor.Context, intent messages.LaunchIntent) {
 	if op := p.launches[intent.Request]; op != nil {
-		if op.stage == opSettling {
+		if op.record.Settled {
 			p.tell(ctx, op, op.result(nil))
 		} else {
 			p.tellIntended(ctx, op)
@@ -268,20 +268,34 @@ func (p *provisioner) refused(ctx actor.Context, op *launchOp, failure *messages
 	p.settled(ctx, op, nil)
 }
 
-// settled tells the resource type, and writes the outcome down. If the process
-// ends in between, the ledger still says "intended", the same request is sent
-// again, and EC2 answers the same instances.
+// settled writes the outcome down and tells the resource type. Instances are told at
+// once: if the process ends before they are written, the ledger still says "intended",
+// the same request is sent again, and EC2 answers the same instances. A refusal is
+// told once it is written: sent again, the same request may be granted, and whoever
+// was told would have launched others in its place.
 func (p *provisioner) settled(ctx actor.Context, op *launchOp, instances []messages.Instance) {
-	p.tell(ctx, op, op.result(instances))
 	op.record.Outcome = op.outcome
-	if op.record.Settled {
+	if op.record.Settled { // by an earlier life
+		p.tell(ctx, op, op.result(instances))
 		delete(p.launches, op.intent.Request)
 		return
 	}
-	op.record.Settled, op.stage, op.failures = true, opSettling, 0
-	p.remember(op.record)
+	op.stage, op.failures = opSettling, 0
+	if op.granted() {
+		p.told(ctx, op, instances)
+	}
 	p.write(ctx, op)
 }
+
+// told tells the resource type the outcome of a launch, and remembers it.
+func (p *provisioner) told(ctx actor.Context, op *launchOp, instances []messages.Instance) {
+	p.tell(ctx, op, op.result(instances))
+	op.record.Settled = true
+	p.remember(op.record)
+}
+
+// granted says that EC2 launched something.
+func (op *launchOp) granted() bool { return op.outcome.Failure == nil }
 
 // result is the end of a launch for its resource type. Without instances from an
 // answer of EC2 those of the outcome are told by their ids.
@@ -312,10 +326,13 @@ func (p *provisioner) outcomeWritten(ctx actor.Context, m outcomeWritten) {
 	if op == nil || op.stage != opSettling {
 		return
 	}
-	if m.err != nil {
+	if failure := messages.FailureOf(m.err); failure != nil && failure.Class != messages.ClassNotFound { // a launch that is not there is not sent again
 		p.env.log.Warn().Err(m.err).Str("launch", string(op.record.Launch)).Msg("outcome of a launch not written; tried again")
 		p.later(ctx, op)
 		return
+	}
+	if !op.record.Settled {
+		p.told(ctx, op, nil)
 	}
 	op.wait.cancel()
 	delete(p.launches, m.request)

@@ -251,7 +251,7 @@ func (i *instance) keepDeaf(ctx actor.Context) {
 	i.leaving.deaf = true
 	i.retain(ctx, messages.Reason{
 		Code: messages.ReasonUnconfirmed, Limit: int64(deafAgain.Seconds()),
-		Detail: fmt.Sprintf("nobody there says that it has no work, and its queues could not be closed; tried again in %s", deafAgain),
+		Detail: fmt.Sprintf("nobody there says that it has no work, and its queues could not be closed; tried again in %s at the latest", deafAgain),
 	})
 	if i.stage == stageIdle {
 		i.arm(ctx, deafAgain)
@@ -263,8 +263,12 @@ func (i *instance) retain(ctx actor.Context, reason messages.Reason) {
 	i.record(ctx, messages.InstanceKept{
 		Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: []messages.Reason{reason},
 	})
+	doomed := i.leaving.doomed
 	i.stay(ctx)
-	if reason.Code == messages.ReasonUnconfirmed && i.stage != stageNew {
+	switch {
+	case reason.Code != messages.ReasonUnconfirmed || i.stage == stageNew:
+	case i.stage == stageBooting && !doomed: // its boot has the time that it had
+	default:
 		i.arm(ctx, checkAgain)
 	}
 }

@@ -281,6 +281,9 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerState, poll messages.WorkersPolled) {
 	phase := decide.PhaseOf(row, m.row.ID != "", poll.ServerNow)
 	channel, home := poll.Board.Channel(m.instance.ID), r.homeOf(m)
+	if m.unhindered(phase, home) {
+		m.keptAt = time.Time{}
+	}
 	same := m.shows(row, phase) && home == m.homeID && m.silent(channel)
 	m.channel, m.homeID = nil, home
 	if len(channel.Keys) > 0 {
@@ -310,6 +313,12 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 // shows says whether its worker shows nothing new.
 func (m *member) shows(row *messages.WorkerState, phase messages.Phase) bool {
 	return m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != ""))
+}
+
+// unhindered says that what kept it from going may be over: there is a supervisor now
+// that can be told, or its task has ended.
+func (m *member) unhindered(phase messages.Phase, home string) bool {
+	return (m.homeID == "" && home != "") || (phase == messages.PhaseIdle && m.phase != phase)
 }
 
 // silent says whether nothing is said on its channel, and nothing is waited for.

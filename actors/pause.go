@@ -50,12 +50,20 @@ func (a *autoscaler) pauseWasRead(ctx actor.Context, m stateRead) {
 	}
 }
 
-// pauseEnds sets the alarm for the end of the pause, if it has one.
+// pauseEnds ends a pause whose time has come, or sets the alarm for that. It looks at
+// least once a minute: a person named the end by the clock on the wall, which may be
+// set meanwhile.
 func (a *autoscaler) pauseEnds(ctx actor.Context) {
 	a.pause.ends.cancel()
-	if a.pause.on() && !a.pause.Until.IsZero() {
-		a.pause.ends.set(a.env, ctx, "pause ends", a.pause.Until.Sub(a.env.clock.Now()))
+	if !a.pause.on() || a.pause.Until.IsZero() {
+		return
 	}
+	left := a.pause.Until.Sub(a.env.clock.Now())
+	if left <= 0 {
+		_ = a.resumeLaunches(ctx, "") // it is on, and was read
+		return
+	}
+	a.pause.ends.set(a.env, ctx, "pause ends", min(left, time.Minute))
 }
 
 func (a *autoscaler) pauseLaunches(ctx actor.Context, by string, order messages.PauseLaunches) *messages.Failure {

@@ -256,7 +256,7 @@ func (p *provisioner) waiting() []messages.RequestID {
 func (p *provisioner) report(ctx actor.Context, resource messages.ResourceName) {
 	report := messages.LaunchesReported{}
 	for _, op := range p.launches {
-		if op.intent.Resource == resource && op.stage != opSettling {
+		if op.intent.Resource == resource && !op.record.Settled {
 			report.Pending = append(report.Pending, messages.LaunchRecord{
 				Launch: op.record.Launch, Token: op.record.Token, Intent: op.intent,
 			})

@@ -12,9 +12,11 @@ import (
 func ordering() []bug {
 	held := says("an operator's word holds", "launching is paused since")
 	gone := says("an operator's word holds", "an operator was told at .* that it goes")
+	forgetful := bendState(func(s *bentState) { s.forgets = "resource/" })
+	forgetful.faults = []string{"operator", "kill", "crash", "reload"}
 	return []bug{
 		{"a pause is not kept over a restart", bendState(func(s *bentState) { s.forgets = "pause" }), held},
-		{"what operators let go is not kept over a restart", bendState(func(s *bentState) { s.forgets = "resource/" }), gone},
+		{"what operators let go is not kept over a restart", forgetful, gone},
 		{"a pause is announced and not heeded", bendMessages("autoscaler", func(message any) []any {
 			if ordered, ok := message.(messages.Ordered); ok {
 				if _, pauses := ordered.Order.(messages.PauseLaunches); pauses {

@@ -8,6 +8,12 @@ import "time"
 // anybody and any server.
 func (w *World) SetLatency(d time.Duration) { w.options.Network.Median = d }
 
+// Lose loses the next requests to the ledger and the bus whose names begin so, such
+// as "settle launch": no answer comes, and nothing happens.
+func (w *World) Lose(request string, times int) {
+	w.storing.swallows = map[string]int{request: times}
+}
+
 // SetClock sets the clock of a host so far off, also under a process that runs:
 // its timers and what it measures by [actors.Clock.Elapsed] take no notice.
 func (w *World) SetClock(seat int, off time.Duration) {

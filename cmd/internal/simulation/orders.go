@@ -51,8 +51,9 @@ func (l *laws) ordered(order messages.Order, failure *messages.Failure) {
 }
 
 // goesWithin is how long after all is well an instance that an operator was told
-// goes may take another task, and how long it may stay without one.
-const goesWithin = 10 * time.Minute
+// goes may take another task, and how long it may stay without one: what could not be
+// told to finish is told again after ten. One whose supervisor does not answer cannot be kept from taking tasks.
+const goesWithin = 12 * time.Minute
 
 // letGo looks for instances that stay although an operator was told that they go.
 func (l *laws) letGo() {
@@ -64,7 +65,7 @@ func (l *laws) letGo() {
 		}
 		i, now := l.instances[id], l.world.Now()
 		switch {
-		case i == nil || !i.ended.IsZero() || now.Sub(since) < goesWithin:
+		case i == nil || !i.ended.IsZero() || now.Sub(since) < goesWithin || !l.world.machines.Answers(i.id):
 			continue
 		case i.task == nil:
 			l.breach("%s still runs without a task: an operator was told at %s that it goes", id, at.Format(time.TimeOnly))

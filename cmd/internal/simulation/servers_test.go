@@ -31,6 +31,16 @@ func (s *script) latency(d *datadriven.TestData) (string, error) {
 	return "", nil
 }
 
+// lose loses the next requests to the ledger and the bus whose names begin with a text.
+func (s *script) lose(d *datadriven.TestData) (string, error) {
+	request, times := "", 1
+	if err := args(d, map[string]any{"request": &request, "times": &times}); err != nil {
+		return "", err
+	}
+	s.world.Lose(request, times)
+	return "", nil
+}
+
 // clearml makes calls to ClearML go wrong, of everybody who makes them.
 func (s *script) clearml(d *datadriven.TestData) (string, error) {
 	var f fakeclearml.Fault

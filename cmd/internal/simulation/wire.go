@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -20,6 +21,19 @@ type weather struct {
 	down bool
 	// loses is the share of requests, and again of answers, that are lost.
 	loses float64
+	// swallows are the calls whose next requests are lost, by how their names begin.
+	swallows map[string]int
+}
+
+// swallowed says whether a request is one of those, and counts it.
+func (w *weather) swallowed(name string) bool {
+	for prefix, left := range w.swallows {
+		if left > 0 && strings.HasPrefix(name, prefix) {
+			w.swallows[prefix]--
+			return true
+		}
+	}
+	return false
 }
 
 // wire is the way between one caller and one server, in both directions.
@@ -72,7 +86,7 @@ func (n *wire) send(ctx context.Context, call call) (number int, err error) {
 	if n.weather.down || n.process.isCut() {
 		return number, fmt.Errorf("dial %s: %w", n.server, errRefused)
 	}
-	if n.lost() {
+	if n.weather.swallowed(call.name) || n.lost() {
 		return number, n.hang(ctx)
 	}
 	return number, nil
