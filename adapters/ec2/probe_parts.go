@@ -28,6 +28,10 @@ type Parts struct {
 	KeyPair      string
 	// Profile is the name or the ARN of the instance profile.
 	Profile string
+	// Snapshots are what volumes start with, besides those of the image.
+	Snapshots []string
+	// Keys are those of KMS that volumes are encrypted with, where one is named.
+	Keys []string
 	// Template says that a launch template may add to all of this.
 	Template bool
 	// Extra has the fields of RunInstances that come from the extra launch
@@ -35,9 +39,16 @@ type Parts struct {
 	Extra map[string]bool
 }
 
-// PartsOf says what a launch of the resource names.
+// PartsOf is [Adapter.PartsOf].
 func (p *Prober) PartsOf(resource messages.ResourceName, offering messages.Offering) (Parts, error) {
-	input, err := p.trialInput(Trial{Resource: resource, Offering: offering})
+	return p.adapter.PartsOf(resource, offering)
+}
+
+// PartsOf says what a launch of the resource names. It calls nothing.
+func (a *Adapter) PartsOf(resource messages.ResourceName, offering messages.Offering) (Parts, error) {
+	input, err := a.launchInput(messages.LaunchRequest{
+		Launch: probeLaunch, Token: probeLaunch, Resource: resource, Offering: offering, Count: 1,
+	})
 	if err != nil {
 		return Parts{}, err
 	}
@@ -46,7 +57,7 @@ func (p *Prober) PartsOf(resource messages.ResourceName, offering messages.Offer
 		KeyPair: aws.ToString(input.KeyName), Groups: input.SecurityGroupIds, Template: input.LaunchTemplate != nil,
 		Extra: map[string]bool{},
 	}
-	for name := range p.adapter.plans[resource].template.Extra {
+	for name := range a.plans[resource].template.Extra {
 		parts.Extra[name] = true
 	}
 	if input.InstanceMarketOptions != nil && input.InstanceMarketOptions.MarketType == types.MarketTypeSpot {
@@ -68,10 +79,27 @@ func (p *Prober) PartsOf(resource messages.ResourceName, offering messages.Offer
 		}
 		parts.Groups = append(slices.Clone(parts.Groups), card.Groups...)
 	}
+	parts.disks(input)
 	if offering.Subnet != "" && slices.Contains(parts.Subnets, offering.Subnet) {
 		parts.Zone = offering.Zone // which the configuration says that the subnet is in
 	}
 	return parts, nil
+}
+
+// disks adds what the volumes of a launch name.
+func (p *Parts) disks(input *awsec2.RunInstancesInput) {
+	for i := range input.BlockDeviceMappings {
+		disk := input.BlockDeviceMappings[i].Ebs
+		if disk == nil {
+			continue
+		}
+		if id := aws.ToString(disk.SnapshotId); id != "" {
+			p.Snapshots = append(p.Snapshots, id)
+		}
+		if id := aws.ToString(disk.KmsKeyId); id != "" {
+			p.Keys = append(p.Keys, id)
+		}
+	}
 }
 
 // IsMissing tells whether an error of a look-up says that there is no such

@@ -9,7 +9,7 @@ import (
 )
 
 // Options say what a policy is for. The restricted policy needs Region, Account,
-// AMIOwner and Autoscaler; the basic one needs nothing.
+// Autoscaler, and AMIs or AMIOwner; the basic one needs nothing.
 type Options struct {
 	// Partition is aws, aws-cn or aws-us-gov; empty for aws.
 	Partition string
@@ -23,8 +23,10 @@ type Options struct {
 	// SecurityGroups are the ids of the groups that instances may get; none for
 	// any.
 	SecurityGroups []string
-	// AMIOwner is who owns the images: an account number, amazon or
-	// aws-marketplace.
+	// AMIs are the ids of the images; none for any image of AMIOwner.
+	AMIs []string
+	// AMIOwner is who owns the images that AMIs does not name: an account number,
+	// amazon or aws-marketplace. See [Options.NeedsAMIOwner].
 	AMIOwner string
 	// AMIParameters are the paths of SSM parameters from which image ids are
 	// resolved, such as /aws/service/…; none when images are given by id.
@@ -32,18 +34,24 @@ type Options struct {
 	// Snapshots are the ids of snapshots that volumes start with; none when
 	// they start empty or with the image.
 	Snapshots []string
-	// KeyPair is the name of the SSH key pair that instances get; empty for
-	// none.
-	KeyPair string
-	// ProfileRole is the ARN of the role inside the instance profile that
-	// instances get; empty for none.
-	ProfileRole string
+	// KeyPairs are the names of the SSH key pairs that instances get.
+	KeyPairs []string
+	// ProfileRoles are the ARNs of the roles inside the instance profiles that
+	// instances get. Their account may be * in the basic policy, for any.
+	ProfileRoles []string
+	// NoSpot leaves out what only spot instances need.
+	NoSpot bool
 	// SpotRole also grants to make the account's service-linked role for spot,
 	// which the first spot request of an account needs.
 	SpotRole bool
 	// Autoscaler is the value of the owner tag.
 	Autoscaler string
 }
+
+// NeedsAMIOwner tells whether the restricted policy has to know AMIOwner: no
+// image is named by its id, or some are resolved from parameters, which can hold
+// any.
+func (o Options) NeedsAMIOwner() bool { return len(o.AMIs) == 0 || len(o.AMIParameters) > 0 }
 
 // service is the name of EC2 as a service that is passed a role.
 func (o Options) service() string {
@@ -82,9 +90,12 @@ func (o Options) checkShared() []error {
 	if !slices.Contains([]string{"aws", "aws-cn", "aws-us-gov"}, o.Partition) {
 		problems = append(problems, fmt.Errorf("partition %q is none of aws, aws-cn, aws-us-gov", o.Partition))
 	}
-	if o.ProfileRole != "" {
-		problems = append(problems, match("profile role", o.ProfileRole, `^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`,
+	for _, role := range o.ProfileRoles {
+		problems = append(problems, match("profile role", role, `^arn:aws[a-z-]*:iam::([0-9]{12}|\*):role/[\w+=,.@/-]+$`,
 			"the ARN of a role, such as arn:aws:iam::111122223333:role/worker (the role in the profile, not the profile)"))
+	}
+	if o.NoSpot && o.SpotRole {
+		problems = append(problems, errors.New("the role for spot is asked for, and no spot instances are"))
 	}
 	for _, parameter := range o.AMIParameters {
 		problems = append(problems, match("AMI parameter", parameter, `^/[\w./-]+$`, "the path of an SSM parameter, such as /aws/service/x"))
@@ -97,15 +108,22 @@ func (o Options) checkRestricted() error {
 	problems := o.checkShared()
 	problems = append(problems,
 		match("region", o.Region, `^[a-z]{2}(-[a-z]+)+-[0-9]+$`, "a region, such as us-east-1"),
-		match("account", o.Account, `^[0-9]{12}$`, "an account number of 12 digits"),
-		match("AMI owner", o.AMIOwner, `^([0-9]{12}|amazon|aws-marketplace)$`, "an account number, amazon or aws-marketplace"))
-	if o.KeyPair != "" {
-		problems = append(problems, match("key pair", o.KeyPair, `^[^*?$\s]+$`, "the name of a key pair without *, ?, $ and blanks"))
+		match("account", o.Account, `^[0-9]{12}$`, "an account number of 12 digits"))
+	if o.NeedsAMIOwner() {
+		problems = append(problems, match("AMI owner", o.AMIOwner, `^([0-9]{12}|amazon|aws-marketplace)$`, "an account number, amazon or aws-marketplace"))
+	}
+	for _, name := range o.KeyPairs {
+		problems = append(problems, match("key pair", name, `^[^*?$\s]+$`, "the name of a key pair without *, ?, $ and blanks"))
+	}
+	for _, role := range o.ProfileRoles {
+		if strings.Contains(role, "*") {
+			problems = append(problems, fmt.Errorf("profile role %q has no account number", role))
+		}
 	}
 	for _, list := range []struct {
 		what, prefix string
 		ids          []string
-	}{{"subnet", "subnet", o.Subnets}, {"security group", "sg", o.SecurityGroups}, {"snapshot", "snap", o.Snapshots}} {
+	}{{"AMI", "ami", o.AMIs}, {"subnet", "subnet", o.Subnets}, {"security group", "sg", o.SecurityGroups}, {"snapshot", "snap", o.Snapshots}} {
 		for _, id := range list.ids {
 			problems = append(problems, match(list.what, id, `^`+list.prefix+`-[0-9a-f]+$`, "an id that begins with "+list.prefix+"-"))
 		}

@@ -74,17 +74,17 @@ func Policies(options Options) (basic, restricted Policy, err error) {
 }
 
 // Basic makes the policy without limits on where and what: all instances of the
-// account can be ended with it. Of the options it uses Partition, ProfileRole,
-// AMIParameters and SpotRole, of which the last three add a grant each. The
-// error lists all that is wrong with them.
+// account can be ended with it. Of the options it uses Partition, NoSpot, and
+// ProfileRoles, AMIParameters and SpotRole, of which each adds a grant. The error
+// lists all that is wrong with them.
 func Basic(options Options) (Policy, error) {
 	options = options.normal()
 	if err := errors.Join(options.checkShared()...); err != nil {
 		return Policy{}, fmt.Errorf("make basic IAM policy: %w", err)
 	}
-	statements := []Statement{allow("Autoscaler",
-		[]string{"ec2:CreateTags", "ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"},
-		[]string{"*"}, nil)}
+	actions := append(options.listings(), "ec2:CreateTags", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances")
+	slices.Sort(actions)
+	statements := []Statement{allow("Autoscaler", actions, []string{"*"}, nil)}
 	return sized(append(statements, options.optional("*", "*")...))
 }
 
@@ -96,33 +96,67 @@ func Restricted(options Options) (Policy, error) {
 	if err := options.checkRestricted(); err != nil {
 		return Policy{}, fmt.Errorf("make restricted IAM policy: %w", err)
 	}
-	created := []string{
-		options.arn("instance", "*"), options.arn("network-interface", "*"),
-		options.arn("spot-instances-request", "*"), options.arn("volume", "*"),
-	}
-	used := append(options.arns("subnet", options.Subnets), options.arns("security-group", options.SecurityGroups)...)
-	if options.KeyPair != "" {
-		used = append(used, options.arn("key-pair", options.KeyPair))
-	}
-	for _, snapshot := range slices.Sorted(slices.Values(options.Snapshots)) {
-		used = append(used, options.public("snapshot", snapshot))
-	}
+	created := options.created()
 	instances := []string{options.arn("instance", "*")}
 	run := []string{"ec2:RunInstances"}
 	statements := []Statement{
 		// Listings know no resources: all or none.
-		allow("See", []string{"ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests"}, []string{"*"}, equals("aws:RequestedRegion", options.Region)),
+		allow("See", options.listings(), []string{"*"}, equals("aws:RequestedRegion", options.Region)),
 		// What a launch makes must carry the owner tag from the first moment.
 		allow("LaunchOnlyTagged", run, created, equals("aws:RequestTag/"+ownerTag, options.Autoscaler)),
-		allow("LaunchWith", run, used, nil),
-		allow("LaunchFromImage", run, []string{options.public("image", "*")}, equals("ec2:Owner", options.AMIOwner)),
+		allow("LaunchWith", run, options.used(), nil),
+	}
+	if options.NeedsAMIOwner() {
+		statements = append(statements,
+			allow("LaunchFromImage", run, []string{options.public("image", "*")}, equals("ec2:Owner", options.AMIOwner)))
+	}
+	statements = append(statements,
 		// Tags only as part of a launch: a foreign instance cannot be made ours.
 		allow("TagAtLaunch", []string{"ec2:CreateTags"}, created, equals("ec2:CreateAction", "RunInstances")),
 		allow("OnlyOwn", []string{"ec2:GetConsoleOutput", "ec2:TerminateInstances"}, instances,
-			equals("aws:ResourceTag/"+ownerTag, options.Autoscaler)),
-	}
+			equals("aws:ResourceTag/"+ownerTag, options.Autoscaler)))
 	return sized(append(statements, options.optional(options.Region, options.Account)...))
 }
+
+// listings are the actions that list.
+func (o Options) listings() []string {
+	if o.NoSpot {
+		return []string{"ec2:DescribeInstances"}
+	}
+	return []string{"ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests"}
+}
+
+// created are the ARNs of what a launch makes.
+func (o Options) created() []string {
+	kinds := []string{"instance", "network-interface", "spot-instances-request", "volume"}
+	if o.NoSpot {
+		kinds = []string{"instance", "network-interface", "volume"}
+	}
+	list := make([]string, 0, len(kinds))
+	for _, kind := range kinds {
+		list = append(list, o.arn(kind, "*"))
+	}
+	return list
+}
+
+// used are the ARNs of what a launch names. None of a key pair, a snapshot or an
+// image named by its id is none; none of the others is any.
+func (o Options) used() []string {
+	list := append(o.arns("subnet", o.Subnets), o.arns("security-group", o.SecurityGroups)...)
+	for _, name := range distinct(o.KeyPairs) {
+		list = append(list, o.arn("key-pair", name))
+	}
+	for _, snapshot := range distinct(o.Snapshots) {
+		list = append(list, o.public("snapshot", snapshot))
+	}
+	for _, image := range distinct(o.AMIs) {
+		list = append(list, o.public("image", image))
+	}
+	return list
+}
+
+// distinct is a list sorted, with each value once.
+func distinct(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
 
 // normal is the options with the defaults filled in.
 func (o Options) normal() Options {
@@ -148,8 +182,8 @@ func (o Options) optional(region, account string) []Statement {
 		slices.Sort(parameters)
 		statements = append(statements, allow("ResolveImage", []string{"ssm:GetParameters"}, slices.Compact(parameters), nil))
 	}
-	if o.ProfileRole != "" {
-		statements = append(statements, allow("GiveRole", []string{"iam:PassRole"}, []string{o.ProfileRole},
+	if len(o.ProfileRoles) > 0 {
+		statements = append(statements, allow("GiveRole", []string{"iam:PassRole"}, distinct(o.ProfileRoles),
 			equals("iam:PassedToService", o.service())))
 	}
 	if o.SpotRole {
@@ -176,7 +210,7 @@ func sized(statements []Statement) (Policy, error) {
 		return Policy{}, err
 	}
 	if size > SizeMax {
-		return Policy{}, fmt.Errorf("make IAM policy: it has %d characters and IAM takes %d: name fewer subnets, security groups and snapshots", size, SizeMax)
+		return Policy{}, fmt.Errorf("make IAM policy: it has %d characters and IAM takes %d: name fewer subnets, security groups and snapshots, or make one for each autoscaler", size, SizeMax)
 	}
 	return policy, nil
 }

@@ -21,9 +21,9 @@ func example() iam.Options {
 		Region: "us-east-1", Account: "111122223333", Autoscaler: "prod",
 		Subnets:        []string{"subnet-0bbbbbbbbbbbbbbbb", "subnet-0aaaaaaaaaaaaaaaa"},
 		SecurityGroups: []string{"sg-0aaaaaaaaaaaaaaaa"},
-		AMIOwner:       "111122223333", KeyPair: "ops",
-		ProfileRole: "arn:aws:iam::111122223333:role/ebb-worker",
-		SpotRole:    true,
+		AMIOwner:       "111122223333", KeyPairs: []string{"ops"},
+		ProfileRoles: []string{"arn:aws:iam::111122223333:role/ebb-worker"},
+		SpotRole:     true,
 	}
 }
 
@@ -97,7 +97,7 @@ func TestOptionsAddTheirGrantAlone(t *testing.T) {
 		text string
 	}{
 		"none": {func(*iam.Options) {}, nil, "arn:aws-cn:ec2:cn-north-1:111122223333:subnet/*"},
-		"role": {func(o *iam.Options) { o.ProfileRole = "arn:aws-cn:iam::111122223333:role/x" }, []string{"iam:PassRole"}, "ec2.amazonaws.com.cn"},
+		"role": {func(o *iam.Options) { o.ProfileRoles = []string{"arn:aws-cn:iam::111122223333:role/x"} }, []string{"iam:PassRole"}, "ec2.amazonaws.com.cn"},
 		"spot": {func(o *iam.Options) { o.SpotRole = true }, []string{"iam:CreateServiceLinkedRole"}, "arn:aws-cn:iam::111122223333:role/aws-service-role/"},
 		"ssm": {
 			func(o *iam.Options) { o.AMIParameters = []string{"/aws/service/a", "/own/b"} },
@@ -147,9 +147,9 @@ func TestPoliciesRefuse(t *testing.T) {
 		"subnet":      {func(o *iam.Options) { o.Subnets = []string{"subnet-*"} }, `subnet "subnet-*"`},
 		"group":       {func(o *iam.Options) { o.SecurityGroups = []string{"web"} }, `security group "web"`},
 		"snapshot":    {func(o *iam.Options) { o.Snapshots = []string{"x"} }, `snapshot "x"`},
-		"key":         {func(o *iam.Options) { o.KeyPair = "*" }, `key pair "*"`},
-		"profile":     {func(o *iam.Options) { o.ProfileRole = "arn:aws:iam::111122223333:instance-profile/x" }, "not the profile"},
-		"any role":    {func(o *iam.Options) { o.ProfileRole = "arn:aws:iam::111122223333:role/*" }, "profile role"},
+		"key":         {func(o *iam.Options) { o.KeyPairs = []string{"*"} }, `key pair "*"`},
+		"profile":     {func(o *iam.Options) { o.ProfileRoles = []string{"arn:aws:iam::111122223333:instance-profile/x"} }, "not the profile"},
+		"any role":    {func(o *iam.Options) { o.ProfileRoles = []string{"arn:aws:iam::111122223333:role/*"} }, "profile role"},
 		"parameter":   {func(o *iam.Options) { o.AMIParameters = []string{"x"} }, `AMI parameter "x"`},
 		"no name":     {func(o *iam.Options) { o.Autoscaler = "" }, `autoscaler ""`},
 		"a variable":  {func(o *iam.Options) { o.Autoscaler = "${aws:username}" }, "without ${"},

@@ -25,17 +25,22 @@ func TestTerraformStatesThePolicy(t *testing.T) {
 
 	least := iam.Options{Region: "eu-west-1", Account: "444455556666", AMIOwner: "amazon", Autoscaler: "dev"}
 	all := iam.Options{
-		Partition: "aws", Region: "us-east-1", Account: "111122223333", Autoscaler: "prod", AMIOwner: "111122223333", KeyPair: "ops",
+		Partition: "aws", Region: "us-east-1", Account: "111122223333", Autoscaler: "prod", AMIOwner: "111122223333", KeyPairs: []string{"ops"},
 		Subnets:        []string{"subnet-0bbbbbbbbbbbbbbbb", "subnet-0aaaaaaaaaaaaaaaa", "subnet-0aaaaaaaaaaaaaaaa"},
 		SecurityGroups: []string{"sg-0bbb", "sg-0aaa"}, Snapshots: []string{"snap-0bbb", "snap-0aaa"},
 		AMIParameters: []string{"/mine/ami", "/aws/service/x", "/aws/service/x"},
-		ProfileRole:   "arn:aws:iam::111122223333:role/ebb-worker", SpotRole: true,
+		ProfileRoles:  []string{"arn:aws:iam::111122223333:role/ebb-worker"}, SpotRole: true,
 	}
 	china := all
-	china.Partition, china.Region, china.ProfileRole, china.KeyPair = "aws-cn", "cn-north-1", "arn:aws-cn:iam::111122223333:role/x", ""
+	china.Partition, china.Region, china.ProfileRoles, china.KeyPairs = "aws-cn", "cn-north-1", []string{"arn:aws-cn:iam::111122223333:role/x"}, nil
 	spotOnly := least
 	spotOnly.SpotRole = true
-	for name, options := range map[string]iam.Options{"least": least, "all": all, "china": china, "spot": spotOnly} {
+	named := least
+	named.AMIOwner, named.AMIs, named.NoSpot = "", []string{"ami-0bbb", "ami-0aaa", "ami-0aaa"}, true
+	named.KeyPairs, named.ProfileRoles = []string{"b", "a"}, []string{"arn:aws:iam::444455556666:role/b", "arn:aws:iam::444455556666:role/a"}
+	both := named
+	both.AMIOwner, both.AMIParameters = "amazon", []string{"/mine/ami"}
+	for name, options := range map[string]iam.Options{"least": least, "all": all, "china": china, "spot": spotOnly, "named": named, "both": both} {
 		for kind, make := range map[string]func(iam.Options) (iam.Policy, error){"restricted": iam.Restricted, "basic": iam.Basic} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				t.Parallel()
@@ -75,12 +80,12 @@ func TestTerraformDriftIsSeen(t *testing.T) {
 	text := readFile(t, "deployments", "iam", "terraform", "main.tf")
 	for from, to := range map[string]string{
 		`"ec2:GetConsoleOutput", "ec2:TerminateInstances"]`: `"ec2:TerminateInstances"]`,
-		`"volume"]`:                       `"volume", "image"]`,
-		`"${local.public}:image/*"`:       `"*"`,
-		`"aws:ResourceTag/`:               `"aws:RequestTag/`,
-		`local.first_spot_launch)`:        `[])`,
-		`sort([for id in var.snapshots`:   `tolist([for id in var.snapshots`,
-		`{ "ec2:Owner" = var.ami_owner }`: `{ "ec2:Owner" = var.account }`,
+		`"volume"]`:                              `"volume", "image"]`,
+		`"${local.public}:image/*"`:              `"*"`,
+		`"aws:ResourceTag/`:                      `"aws:RequestTag/`,
+		`local.first_spot_launch)`:               `[])`,
+		`sort(distinct([for id in var.snapshots`: `tolist(distinct([for id in var.snapshots`,
+		`{ "ec2:Owner" = var.ami_owner }`:        `{ "ec2:Owner" = var.account }`,
 	} {
 		if !strings.Contains(text, from) {
 			t.Errorf("main.tf has no %s", from)
@@ -111,13 +116,12 @@ func terraformPolicy(t *testing.T, main string, options iam.Options, restricted 
 
 	given := map[string]any{
 		"restricted": restricted, "region": options.Region, "account": options.Account, "autoscaler": options.Autoscaler,
-		"ami_owner": options.AMIOwner, "subnets": options.Subnets, "security_groups": options.SecurityGroups, "snapshots": options.Snapshots,
+		"ami_owner": options.AMIOwner, "amis": options.AMIs, "key_pairs": options.KeyPairs, "profile_roles": options.ProfileRoles, "no_spot": options.NoSpot,
+		"subnets": options.Subnets, "security_groups": options.SecurityGroups, "snapshots": options.Snapshots,
 		"ami_parameters": options.AMIParameters, "spot_role": options.SpotRole,
 	}
-	for name, value := range map[string]string{"partition": options.Partition, "key_pair": options.KeyPair, "profile_role": options.ProfileRole} {
-		if value != "" {
-			given[name] = value // else the module's default
-		}
+	if options.Partition != "" {
+		given["partition"] = options.Partition // else the module's default
 	}
 	scope := &hcl.EvalContext{
 		Variables: map[string]cty.Value{"var": terraformVariables(t, given)},

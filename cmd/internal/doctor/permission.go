@@ -49,16 +49,17 @@ func (v *visit) grantFix(action string) string {
 	if v.who.ARN != "" {
 		to = " to " + v.who.ARN
 	}
+	printed := ": ebb iam-policy --config " + v.options.Path + " prints the policy"
 	switch action {
 	case passRole:
-		return "grant iam:PassRole on the role in the instance profile" + to + ": ebb iam-policy --profile-role ROLE_ARN prints the policy"
+		return "grant iam:PassRole on the role in the instance profile" + to + printed
 	case getParameters:
-		return "grant ssm:GetParameters on the parameter of " + v.path + ".resources[].ami_id" + to + ": ebb iam-policy --ami-parameter PATH prints the policy"
+		return "grant ssm:GetParameters on the parameter of " + v.path + ".resources[].ami_id" + to + printed
 	case spotRole:
 		return "once for the account: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com; " +
-			"or grant iam:CreateServiceLinkedRole" + to + ": ebb iam-policy --spot-role prints the policy"
+			"or grant iam:CreateServiceLinkedRole" + to + printed
 	}
-	return "grant " + action + to + ": ebb iam-policy prints the policy"
+	return "grant " + action + to + printed
 }
 
 // launchPermissions judges by the dry runs of launches what these need.

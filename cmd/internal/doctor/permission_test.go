@@ -22,7 +22,7 @@ func TestEachPermission(t *testing.T) {
 	t.Parallel()
 
 	policy, err := iam.Basic(iam.Options{
-		ProfileRole: "arn:aws:iam::111122223333:role/worker", AMIParameters: []string{"/ebb/images/arm64"}, SpotRole: true,
+		ProfileRoles: []string{"arn:aws:iam::111122223333:role/worker"}, AMIParameters: []string{"/ebb/images/arm64"}, SpotRole: true,
 	})
 	if err != nil {
 		t.Fatal(err)

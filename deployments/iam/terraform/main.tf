@@ -6,29 +6,42 @@ locals {
   public = "arn:${var.partition}:ec2:${var.region}:"
 
   # What a launch makes.
-  created = [for kind in ["instance", "network-interface", "spot-instances-request", "volume"] : "${local.ec2}:${kind}/*"]
+  created = [for kind in concat(["instance", "network-interface"], var.no_spot ? [] : ["spot-instances-request"], ["volume"]) : "${local.ec2}:${kind}/*"]
+
+  # Listings.
+  list = concat(["ec2:DescribeInstances"], var.no_spot ? [] : ["ec2:DescribeSpotInstanceRequests"])
 
   # What a launch uses.
   used = concat(
     length(var.subnets) == 0 ? ["${local.ec2}:subnet/*"] : sort(distinct([for id in var.subnets : "${local.ec2}:subnet/${id}"])),
     length(var.security_groups) == 0 ? ["${local.ec2}:security-group/*"] : sort(distinct([for id in var.security_groups : "${local.ec2}:security-group/${id}"])),
-    var.key_pair == "" ? [] : ["${local.ec2}:key-pair/${var.key_pair}"],
-    length(var.snapshots) == 0 ? [] : sort([for id in var.snapshots : "${local.public}:snapshot/${id}"]),
+    length(var.key_pairs) == 0 ? [] : sort(distinct([for name in var.key_pairs : "${local.ec2}:key-pair/${name}"])),
+    length(var.snapshots) == 0 ? [] : sort(distinct([for id in var.snapshots : "${local.public}:snapshot/${id}"])),
+    length(var.amis) == 0 ? [] : sort(distinct([for id in var.amis : "${local.public}:image/${id}"])),
   )
 
   basic = [{
     Sid      = "Autoscaler"
     Effect   = "Allow"
-    Action   = ["ec2:CreateTags", "ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests", "ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"]
+    Action   = concat(["ec2:CreateTags"], local.list, ["ec2:GetConsoleOutput", "ec2:RunInstances", "ec2:TerminateInstances"])
     Resource = ["*"]
   }]
 
-  restricted = [
+  # Images that no id names: any of one owner.
+  from_image = length(var.amis) > 0 && length(var.ami_parameters) == 0 ? [] : [{
+    Sid       = "LaunchFromImage"
+    Effect    = "Allow"
+    Action    = ["ec2:RunInstances"]
+    Resource  = ["${local.public}:image/*"]
+    Condition = { StringEquals = { "ec2:Owner" = var.ami_owner } }
+  }]
+
+  launch = [
     {
       # Listings know no resources: all or none.
       Sid       = "See"
       Effect    = "Allow"
-      Action    = ["ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests"]
+      Action    = local.list
       Resource  = ["*"]
       Condition = { StringEquals = { "aws:RequestedRegion" = var.region } }
     },
@@ -46,13 +59,9 @@ locals {
       Action   = ["ec2:RunInstances"]
       Resource = local.used
     },
-    {
-      Sid       = "LaunchFromImage"
-      Effect    = "Allow"
-      Action    = ["ec2:RunInstances"]
-      Resource  = ["${local.public}:image/*"]
-      Condition = { StringEquals = { "ec2:Owner" = var.ami_owner } }
-    },
+  ]
+
+  own = [
     {
       # Tags only as part of a launch: a foreign instance cannot be made ours.
       Sid       = "TagAtLaunch"
@@ -84,11 +93,11 @@ locals {
     ]))
   }]
 
-  give_role = var.profile_role == "" ? [] : [{
+  give_role = length(var.profile_roles) == 0 ? [] : [{
     Sid       = "GiveRole"
     Effect    = "Allow"
     Action    = ["iam:PassRole"]
-    Resource  = [var.profile_role]
+    Resource  = sort(distinct(var.profile_roles))
     Condition = { StringEquals = { "iam:PassedToService" = var.partition == "aws-cn" ? "ec2.amazonaws.com.cn" : "ec2.amazonaws.com" } }
   }]
 
@@ -101,7 +110,9 @@ locals {
   }]
 
   # In JSON before the choice: the two lists have different types.
-  head   = var.restricted ? jsonencode(local.restricted) : jsonencode(local.basic)
+  basic_json      = jsonencode(local.basic)
+  restricted_json = jsonencode(concat(local.launch, local.from_image, local.own))
+  head            = var.restricted ? local.restricted_json : local.basic_json
   policy = jsonencode({
     Version   = "2012-10-17"
     Statement = concat(jsondecode(local.head), local.resolve_image, local.give_role, local.first_spot_launch)
@@ -118,6 +129,10 @@ resource "aws_iam_policy" "ebb" {
     precondition {
       condition     = length(local.policy) <= 6144
       error_message = "The policy is longer than IAM takes: name fewer subnets, security groups and snapshots."
+    }
+    precondition {
+      condition     = !var.restricted || var.ami_owner != "" || (length(var.amis) > 0 && length(var.ami_parameters) == 0)
+      error_message = "ami_owner is needed without amis, and with ami_parameters."
     }
   }
 }

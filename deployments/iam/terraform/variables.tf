@@ -59,11 +59,18 @@ variable "autoscaler" {
   }
 }
 
+variable "amis" {
+  description = "Ids of the images; none for any of ami_owner."
+  type        = list(string)
+  default     = []
+}
+
 variable "ami_owner" {
-  description = "Who owns the images: an account's number, amazon or aws-marketplace."
+  description = "Who owns the images that amis does not name: an account's number, amazon or aws-marketplace. Needed without amis, and with ami_parameters."
   type        = string
+  default     = ""
   validation {
-    condition     = can(regex("^([0-9]{12}|amazon|aws-marketplace)$", var.ami_owner))
+    condition     = var.ami_owner == "" || can(regex("^([0-9]{12}|amazon|aws-marketplace)$", var.ami_owner))
     error_message = "ami_owner is not an account's number, amazon or aws-marketplace."
   }
 }
@@ -80,10 +87,10 @@ variable "security_groups" {
   default     = []
 }
 
-variable "key_pair" {
-  description = "Name of the SSH key pair that instances get; empty for none."
-  type        = string
-  default     = ""
+variable "key_pairs" {
+  description = "Names of the SSH key pairs that instances get."
+  type        = list(string)
+  default     = []
 }
 
 variable "snapshots" {
@@ -98,14 +105,20 @@ variable "ami_parameters" {
   default     = []
 }
 
-variable "profile_role" {
-  description = "ARN of the role in the instances' profile, which ebb passes on; empty for none."
-  type        = string
-  default     = ""
+variable "profile_roles" {
+  description = "ARNs of the roles in the instances' profiles, which ebb passes on."
+  type        = list(string)
+  default     = []
   validation {
-    condition     = var.profile_role == "" || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.profile_role))
-    error_message = "profile_role is not the ARN of a role (the role in the profile, not the profile)."
+    condition     = alltrue([for role in var.profile_roles : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", role))])
+    error_message = "profile_roles has something that is not the ARN of a role (the role in the profile, not the profile)."
   }
+}
+
+variable "no_spot" {
+  description = "Leave out what only spot instances need."
+  type        = bool
+  default     = false
 }
 
 variable "spot_role" {

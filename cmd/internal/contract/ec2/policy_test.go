@@ -77,7 +77,7 @@ func TestPoliciesGrantWhatIsCalled(t *testing.T) {
 			options := options
 			if role != "" {
 				template.ProfileName = "worker"
-				options.ProfileRole = role
+				options.ProfileRoles = []string{role}
 			}
 			useAll(t, w, recorded.on(w.client), template)
 
