@@ -106,7 +106,7 @@ func running(ctx context.Context, client control.Client) ([]string, error) {
 
 // nobodyRuns says what to do when no autoscaler answers.
 func nobodyRuns() error {
-	return errors.New("no autoscaler answers at this event server: no ebb acts, or it is starting (try again), or it runs elsewhere (--nats or --config say where)")
+	return errors.New("no autoscaler answers at this event server: no ebb acts, or it is starting (try again), or it runs elsewhere (--nats-url or --config say where)")
 }
 
 // chosen is the autoscaler that is named, or the only one that runs.

@@ -140,7 +140,7 @@ func as(t *testing.T, user, url string, args ...string) (code int, stdout, stder
 	p, out, problems := program()
 	p.Environ = append(p.Environ, "USER="+user)
 	if url != "" {
-		args = append(args, "--nats", url)
+		args = append(args, "--nats-url", url)
 	}
 	code = p.Execute(t.Context(), args)
 	return code, out.String(), strings.ReplaceAll(problems.String(), url, "URL")
@@ -313,18 +313,18 @@ func TestControlCompletion(t *testing.T) {
 		line []string
 		want string
 	}{
-		{[]string{"status", "--nats", url, "--autoscaler", ""}, "dev prod"},
-		{[]string{"status", "--nats", url, "--autoscaler", "p"}, "dev prod"}, // the shell leaves out what does not begin so
-		{[]string{"explain", "--nats", url, ""}, "default dev new training"},
-		{[]string{"explain", "--nats", url, "--autoscaler", "dev", ""}, "dev"},
-		{[]string{"explain", "--nats", url, "training", ""}, ""},
-		{[]string{"drain", "--nats", url, "--autoscaler", "prod", ""}, "i-0a\tgpu-spot busy i-0b\tgpu-spot draining i-0c\tgpu booting i-0d\tgpu idle"},
-		{[]string{"shutdown-idle", "--nats", url, "--resource", ""}, "cpu gpu gpu-spot"},
-		{[]string{"pause", "--nats", url, ""}, ""},
-		{[]string{"drain", "--nats", "nats://127.0.0.1:1", ""}, ""},
-		{[]string{"status", "--nats", "no address at all", "--autoscaler", ""}, ""},
+		{[]string{"status", "--nats-url", url, "--autoscaler", ""}, "dev prod"},
+		{[]string{"status", "--nats-url", url, "--autoscaler", "p"}, "dev prod"}, // the shell leaves out what does not begin so
+		{[]string{"explain", "--nats-url", url, ""}, "default dev new training"},
+		{[]string{"explain", "--nats-url", url, "--autoscaler", "dev", ""}, "dev"},
+		{[]string{"explain", "--nats-url", url, "training", ""}, ""},
+		{[]string{"drain", "--nats-url", url, "--autoscaler", "prod", ""}, "i-0a\tgpu-spot busy i-0b\tgpu-spot draining i-0c\tgpu booting i-0d\tgpu idle"},
+		{[]string{"shutdown-idle", "--nats-url", url, "--resource", ""}, "cpu gpu gpu-spot"},
+		{[]string{"pause", "--nats-url", url, ""}, ""},
+		{[]string{"drain", "--nats-url", "nats://127.0.0.1:1", ""}, ""},
+		{[]string{"status", "--nats-url", "no address at all", "--autoscaler", ""}, ""},
 		{[]string{"explain", "--config", "testdata/none.yaml", ""}, ""},
-		{[]string{"explain", "--nats", url, "--autoscaler", "nobody", ""}, ""},
+		{[]string{"explain", "--nats-url", url, "--autoscaler", "nobody", ""}, ""},
 	} {
 		code, stdout, stderr := ebb(t.Context(), append([]string{"__complete"}, c.line...)...)
 		words, directive, _ := strings.Cut(stdout, ":")

@@ -5,6 +5,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ebbscale/ebb/cmd/internal/config"
 )
 
 // TestCommandsAreListed holds docs/cli.md to the program: every command has a row
@@ -42,5 +46,27 @@ func TestCommandsAreListed(t *testing.T) {
 	}
 	for name := range examples {
 		t.Errorf("docs/cli.md has a row for %s, which is no command", name)
+	}
+}
+
+// TestOneNameForTheEventServer: what says where the event server is, and how to log
+// in, has the same name in every command, and that of its key in a configuration.
+func TestOneNameForTheEventServer(t *testing.T) {
+	t.Parallel()
+
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	config.RegisterFlags(flags)
+	asked := 0
+	for _, path := range commandPaths(t)[1:] {
+		_, help, _ := everything(t, append(path, "--help")...)
+		for _, found := range regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]*(?:nats|creds)[a-z-]*)`).FindAllStringSubmatch(help, -1) {
+			asked++
+			if flags.Lookup(found[1]) == nil {
+				t.Errorf("ebb %s has --%s, and ebb run has no such flag", strings.Join(path, " "), found[1])
+			}
+		}
+	}
+	if asked < 20 {
+		t.Errorf("only %d flags are about the event server", asked)
 	}
 }

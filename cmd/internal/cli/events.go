@@ -32,7 +32,7 @@ func (i *invocation) eventsCommand() *cobra.Command {
 		Use:   "events",
 		Short: "Show what the autoscalers did, and why",
 		Long: "Show the events that the autoscalers recorded, oldest first, one line each.\n" +
-			"They are read from the event server of a running ebb: the one of --nats or of\n" +
+			"They are read from the event server of a running ebb: the one of --nats-url or of\n" +
 			"the configuration, else " + natsDefault + ".\n\n" +
 			"With --follow and without --since, only events from now on are shown.",
 		Example: "  ebb events --follow\n" +

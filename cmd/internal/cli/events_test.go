@@ -74,13 +74,13 @@ func TestEvents(t *testing.T) {
 		line []string
 		want string
 	}{
-		{[]string{"--nats", url}, lineObserved + lineBusy + lineDev},
+		{[]string{"--nats-url", url}, lineObserved + lineBusy + lineDev},
 		{[]string{"--config", file}, lineObserved + lineBusy + lineDev},
-		{[]string{"--nats", url, "--autoscaler", "dev"}, lineDev},
-		{[]string{"--nats", url, "--kind", "instance.busy"}, lineBusy},
-		{[]string{"--nats", url, "--kind", "queue"}, lineObserved + lineDev},
-		{[]string{"--nats", url, "--kind", "queue", "--autoscaler", "prod", "--since", "200000h"}, lineObserved},
-		{[]string{"--nats", url, "--autoscaler", "nobody"}, ""},
+		{[]string{"--nats-url", url, "--autoscaler", "dev"}, lineDev},
+		{[]string{"--nats-url", url, "--kind", "instance.busy"}, lineBusy},
+		{[]string{"--nats-url", url, "--kind", "queue"}, lineObserved + lineDev},
+		{[]string{"--nats-url", url, "--kind", "queue", "--autoscaler", "prod", "--since", "200000h"}, lineObserved},
+		{[]string{"--nats-url", url, "--autoscaler", "nobody"}, ""},
 	} {
 		code, stdout, stderr := ebb(t.Context(), append([]string{"events"}, c.line...)...)
 		if code != 0 || stdout != c.want || stderr != "" {
@@ -89,7 +89,7 @@ func TestEvents(t *testing.T) {
 	}
 	future, out, _ := program()
 	future.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	if code := future.Execute(t.Context(), []string{"events", "--nats", url, "--since", "1h"}); code != 0 || out.String() != "" {
+	if code := future.Execute(t.Context(), []string{"events", "--nats-url", url, "--since", "1h"}); code != 0 || out.String() != "" {
 		t.Errorf("events of the last hour, two hours later: exit %d\n%s", code, out)
 	}
 }
@@ -100,7 +100,7 @@ func TestEventsJSON(t *testing.T) {
 
 	url, conn := eventBus(t)
 	publishThree(t, conn)
-	code, stdout, stderr := ebb(t.Context(), "events", "--nats", url, "--json")
+	code, stdout, stderr := ebb(t.Context(), "events", "--nats-url", url, "--json")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	if code != 0 || len(lines) != 3 {
 		t.Fatalf("exit %d\n%s\n%s", code, stdout, stderr)
@@ -140,7 +140,7 @@ func TestEventsOfOthers(t *testing.T) {
 		}
 	}
 	publish(t, conn, "2", "prod", messages.InstanceBusy{Instance: "i-01", Resource: "gpu", Task: "abc"})
-	code, stdout, stderr := ebb(t.Context(), "events", "--nats", url)
+	code, stdout, stderr := ebb(t.Context(), "events", "--nats-url", url)
 	if code != 0 || stderr != "" || !strings.HasSuffix(stdout, lineBusy) || strings.Contains(stdout, "\x1b") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
@@ -149,7 +149,7 @@ func TestEventsOfOthers(t *testing.T) {
 			t.Errorf("output lacks %q:\n%s", want, stdout)
 		}
 	}
-	code, stdout, stderr = ebb(t.Context(), "events", "--nats", url, "--json")
+	code, stdout, stderr = ebb(t.Context(), "events", "--nats-url", url, "--json")
 	if lines := strings.Count(stdout, "\n"); code != 0 || lines != 2 || !strings.Contains(stderr, "is no event and is left out") {
 		t.Errorf("--json: exit %d\n%s\n%s", code, stdout, stderr)
 	}
@@ -161,8 +161,8 @@ func TestEventsFollow(t *testing.T) {
 
 	url, conn := eventBus(t)
 	publish(t, conn, "1", "prod", messages.QueueObserved{Queue: "gpu", Waiting: 3, OldestWaitSeconds: 12})
-	all := start(t, "events", "--nats", url, "--follow", "--since", "1h")
-	fresh := start(t, "events", "--nats", url, "-f")
+	all := start(t, "events", "--nats-url", url, "--follow", "--since", "1h")
+	fresh := start(t, "events", "--nats-url", url, "-f")
 	eventually(t, "old events are shown", func() bool { return all.stdout.String() == lineObserved })
 	publish(t, conn, "2", "prod", messages.InstanceBusy{Instance: "i-01", Resource: "gpu", Task: "abc"})
 	eventually(t, "both show the new event", func() bool {
@@ -179,7 +179,7 @@ func TestEventsFollow(t *testing.T) {
 func TestEventsNobodyThere(t *testing.T) {
 	t.Parallel()
 
-	code, stdout, stderr := ebb(t.Context(), "events", "--nats", "nats://user:planted-password@127.0.0.1:1")
+	code, stdout, stderr := ebb(t.Context(), "events", "--nats-url", "nats://user:planted-password@127.0.0.1:1")
 	if code != 1 || stdout != "" || !strings.Contains(stderr, "is ebb running there?") || strings.Contains(stderr, "planted") {
 		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
 	}

@@ -14,6 +14,12 @@ import (
 // default of nats.listen.
 const natsDefault = "nats://127.0.0.1:4222"
 
+// The flags that say where an event server is, named as those of `ebb run` are.
+const (
+	natsURLFlag   = "nats-url"
+	natsCredsFlag = "nats-creds-file"
+)
+
 // serverOptions say where the event server of a running ebb is.
 type serverOptions struct{ config, nats, creds string }
 
@@ -21,20 +27,20 @@ type serverOptions struct{ config, nats, creds string }
 func (i *invocation) serverFlags(c *cobra.Command, o *serverOptions) {
 	c.Flags().StringVar(&o.config, "config", i.variable(configVariable), "configuration file of the running ebb; default $"+configVariable)
 	_ = c.MarkFlagFilename("config", "yaml", "yml", "json", "conf", "hocon")
-	c.Flags().StringVar(&o.nats, "nats", "", "address of the NATS server, such as "+natsDefault)
-	c.Flags().StringVar(&o.creds, "creds", "", "credentials file for the server of --nats")
+	c.Flags().StringVar(&o.nats, natsURLFlag, "", "address of the NATS server, such as "+natsDefault)
+	c.Flags().StringVar(&o.creds, natsCredsFlag, "", "credentials file for the server of --nats-url")
 }
 
 // server says how to connect. Nothing is made or changed there.
 func (i *invocation) server(cmd *cobra.Command, o serverOptions) (bus.ConnConfig, error) {
-	if cmd.Flags().Changed("nats") && !cmd.Flags().Changed("config") {
-		o.config = "" // --nats wins over the environment's file
+	if cmd.Flags().Changed(natsURLFlag) && !cmd.Flags().Changed("config") {
+		o.config = "" // --nats-url wins over the environment's file
 	}
 	switch {
 	case o.config != "" && o.nats != "":
-		return bus.ConnConfig{}, usagef("--config and --nats both say where the event server is; write one of them")
+		return bus.ConnConfig{}, usagef("--config and --nats-url both say where the event server is; write one of them")
 	case o.creds != "" && o.nats == "":
-		return bus.ConnConfig{}, usagef("--creds belongs to --nats; a configuration has its own login")
+		return bus.ConnConfig{}, usagef("--nats-creds-file belongs to --nats-url; a configuration has its own login")
 	}
 	log, err := NewLogger(i.Stderr, config.Log{Level: "warn"}, i.Now)
 	if err != nil {
@@ -65,7 +71,7 @@ func (i *invocation) server(cmd *cobra.Command, o serverOptions) (bus.ConnConfig
 func dial(ctx context.Context, conn bus.ConnConfig) (*bus.Bus, error) {
 	server, err := bus.Connect(ctx, conn)
 	if err != nil {
-		return nil, fmt.Errorf("%w (is ebb running there? --nats or --config say where else)", err)
+		return nil, fmt.Errorf("%w (is ebb running there? --nats-url or --config say where else)", err)
 	}
 	return server, nil
 }

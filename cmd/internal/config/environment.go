@@ -181,6 +181,7 @@ func flagKeys() []flagKey {
 		{"log-level", "log.level", "trace, debug, info, warn or error"},
 		{"log-format", "log.format", "auto, json or console"},
 		{"nats-url", "nats.url", "external NATS server; empty starts the embedded one"},
+		{"nats-creds-file", "nats.creds_file", "credentials file for the external NATS server"},
 		{"nats-listen", "nats.listen", "host:port of the embedded NATS server"},
 		{"http-listen", "http.listen", "host:port of dashboard and metrics; off for none"},
 		{"lease-ttl", "lease.ttl", "how long the right to act lasts without renewal, such as 15s"},

@@ -131,7 +131,7 @@ func (p plan) play(ctx context.Context, dir string) error {
 	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2)))
 	board := newBoard(now, file, len(jobs))
 	screen := p.screen(board)
-	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  dashboard: %s   (token: %[6]s)\n  commands:  ebb status --nats %[5]s   (explain, top, drain, pause …)\n  events:    nats sub -s %[5]s 'ebb.v1.>'\n",
+	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  dashboard: %s   (token: %[6]s)\n  commands:  ebb status --nats-url %[5]s   (explain, top, drain, pause …)\n  events:    nats sub -s %[5]s 'ebb.v1.>'\n",
 		len(jobs), p.length.Round(time.Minute), p.Speed, process.Web(), process.URL(), dashboardToken)
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)

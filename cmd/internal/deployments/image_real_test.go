@@ -141,7 +141,7 @@ autoscalers:
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
 	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
-		out, err := inJail(t.Context(), image, settings, "events", "--nats", "nats://"+nats, "--since", "1h").CombinedOutput()
+		out, err := inJail(t.Context(), image, settings, "events", "--nats-url", "nats://"+nats, "--since", "1h").CombinedOutput()
 		if err == nil && strings.Contains(string(out), "autoscaler.started") {
 			break
 		}
