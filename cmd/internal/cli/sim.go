@@ -38,7 +38,7 @@ func (i *invocation) simCommand() *cobra.Command {
 			"is healed and must converge. After each step the laws are checked: never over the\n" +
 			"budget, never twice, no busy worker killed, no job lost, nothing leaked.\n\n" +
 			"A seed that breaks a law prints what was broken and the line that replays it.\n" +
-			"The faults are " + strings.Join(simulation.Faults(), ", ") + ".",
+			"The faults, of which --faults names those that may strike:\n\n" + faultTable(),
 		Example: "  ebb sim --seeds 1000\n  ebb sim --seed 17 --trace\n  ebb sim --seeds 100 --faults kill,pause,standby",
 		Args:    cobra.NoArgs,
 	}
@@ -47,6 +47,7 @@ func (i *invocation) simCommand() *cobra.Command {
 	c.Flags().Uint64Var(&o.one, "seed", 0, "run this seed alone")
 	c.Flags().BoolVar(&o.trace, "trace", false, "with --seed: tell everything that happens")
 	c.Flags().StringSliceVar(&o.faults, "faults", nil, "names of the faults that may strike; default all")
+	_ = c.RegisterFlagCompletionFunc("faults", completeFaults)
 	c.Flags().BoolVar(&o.wire, "wire", false, "reach ClearML and EC2 through the adapters' HTTP, which is slower")
 	c.Flags().IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "how many worlds to run at the same time")
 	c.RunE = i.does(func(cmd *cobra.Command, _ []string) error {
@@ -64,6 +65,26 @@ func (i *invocation) simCommand() *cobra.Command {
 		return o.run(cmd.Context(), i.Stdout)
 	})
 	return c
+}
+
+// faultTable explains every fault, a line each.
+func faultTable() string {
+	var table strings.Builder
+	for _, name := range simulation.Faults() {
+		fmt.Fprintf(&table, "  %-14s  %s\n", name, simulation.AboutFault(name))
+	}
+	return strings.TrimRight(table.String(), "\n")
+}
+
+// completeFaults offers the faults, each with what it is, after those that are
+// written already.
+func completeFaults(_ *cobra.Command, _ []string, written string) ([]string, cobra.ShellCompDirective) {
+	before := written[:strings.LastIndex(written, ",")+1]
+	names := simulation.Faults()
+	for i, name := range names {
+		names[i] = cobra.CompletionWithDesc(before+name, simulation.AboutFault(name))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // run runs the worlds and tells what became of them.

@@ -1,8 +1,11 @@
 package cli_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ebbscale/ebb/cmd/internal/simulation"
 )
 
 // TestSim runs a few worlds, and one with its story; the same seed tells the same
@@ -37,6 +40,35 @@ func TestSimUsage(t *testing.T) {
 		code, out, errs := ebb(t.Context(), append([]string{"sim"}, strings.Fields(c.args)...)...)
 		if code != 2 || !strings.Contains(errs, c.want) || out != "" {
 			t.Errorf("ebb sim %s: exit code %d, output:\n%s%s", c.args, code, out, errs)
+		}
+	}
+}
+
+// TestSimFaults: the help has a line for every fault that there is, and the shell
+// is told the same.
+func TestSimFaults(t *testing.T) {
+	t.Parallel()
+	_, help, _ := ebb(t.Context(), "sim", "--help")
+	_, offered, _ := ebb(t.Context(), "__complete", "sim", "--faults", "kill,")
+	for _, name := range simulation.Faults() {
+		about := simulation.AboutFault(name)
+		if len(about) < 20 || len(about) > 100 || strings.Contains(about, "\n") {
+			t.Errorf("%s is explained by %q: write one line", name, about)
+		}
+		if !regexp.MustCompile(`(?m)^  ` + name + ` +` + regexp.QuoteMeta(about) + `$`).MatchString(help) {
+			t.Errorf("ebb sim --help does not explain %s:\n%s", name, help)
+		}
+		if !strings.Contains(offered, "kill,"+name+"\t"+about+"\n") {
+			t.Errorf("the shell is not told of %s:\n%s", name, offered)
+		}
+		if code, _, errs := ebb(t.Context(), "sim", "--seeds", "1", "--faults", name); code != 0 {
+			t.Errorf("%s alone: %s", name, errs)
+		}
+	}
+	_, _, errs := ebb(t.Context(), "sim", "--faults", "kil")
+	for _, name := range simulation.Faults() {
+		if !strings.Contains(errs, name) {
+			t.Errorf("the error does not list %s: %s", name, errs)
 		}
 	}
 }

@@ -15,41 +15,48 @@ import (
 // its weight says.
 func misfortunes() map[string]fault {
 	return map[string]fault{
-		"clearml-outage": {1, func(m *misfortune) error { return m.outage("polling", 2) }},
-		"ec2-outage":     {1, func(m *misfortune) error { return m.outage("ec2", 3) }},
-		"store-outage":   {1, func(m *misfortune) error { return m.outage("store", 3) }},
-		"loss":           {1, (*misfortune).loss},
-		"ec2-errors":     {2, (*misfortune).fault},
-		"capacity":       {2, (*misfortune).capacity},
-		"instance-loss":  {2, (*misfortune).takeAway},
-		"spot-half":      {1, (*misfortune).interruptHalf},
-		"kill":           {1, (*misfortune).restart},
-		"crash":          {2, (*misfortune).crash},
-		"denied":         {1, (*misfortune).deny},
-		"empty-lists":    {1, (*misfortune).empty},
-		"pause":          {2, (*misfortune).pause},
-		"cut":            {1, (*misfortune).cut},
-		"reload":         {1, (*misfortune).reload},
-		"abort":          {1, (*misfortune).abort},
-		"stop":           {1, (*misfortune).stop},
-		"set-clock":      {1, (*misfortune).setClock},
-		"operator":       {2, (*misfortune).operator},
+		"clearml-outage": {1, "the ClearML server cannot be reached by ebb, until it can again", func(m *misfortune) error { return m.outage("polling", 2) }},
+		"ec2-outage":     {1, "EC2 cannot be reached, until it can again", func(m *misfortune) error { return m.outage("ec2", 3) }},
+		"store-outage":   {1, "the event server cannot be reached: no event, ledger, lease or state, until it can again", func(m *misfortune) error { return m.outage("store", 3) }},
+		"loss":           {1, "up to a tenth of requests and of answers are lost on the way, or none any more", (*misfortune).loss},
+		"ec2-errors":     {2, "the next call or calls of one kind to EC2 fail: refused, throttled, or done and the answer lost", (*misfortune).fault},
+		"capacity":       {2, "in some zones EC2 has few or no instances left of one type and market, or has them again", (*misfortune).capacity},
+		"instance-loss":  {2, "EC2 takes one running instance away: spot with its notice, on-demand at once", (*misfortune).takeAway},
+		"spot-half":      {1, "EC2 gives half of the running spot instances notice, and takes them away", (*misfortune).interruptHalf},
+		"kill":           {1, "a process of ebb, or all of them, is killed and started again within three minutes", (*misfortune).restart},
+		"crash":          {2, "an actor fails at one of its next messages, and in some worlds actors keep failing now and then", (*misfortune).crash},
+		"denied":         {1, "EC2 refuses one action for want of permission, until it is granted again", (*misfortune).deny},
+		"empty-lists":    {1, "ClearML answers ebb with empty lists for up to three minutes", (*misfortune).empty},
+		"pause":          {2, "a process of ebb stands still, often longer than its lease lives, then goes on or is killed", (*misfortune).pause},
+		"cut":            {1, "a process of ebb has no network for up to two minutes, while the others have", (*misfortune).cut},
+		"reload":         {1, "the configuration is read again: another max_instances, a resource type less, or all as it was", (*misfortune).reload},
+		"abort":          {1, "a user aborts a task", (*misfortune).abort},
+		"stop":           {1, "ebb is told to stop in good order, with on_shutdown keep or idle, and started again", (*misfortune).stop},
+		"set-clock":      {1, "the clock of a host of ebb is set forth or back, by two minutes at most", (*misfortune).setClock},
+		"operator":       {2, "somebody pauses, resumes, drains an instance, lets the idle ones go, or asks for the status", (*misfortune).operator},
 		// Those drawn once for the world.
-		"standby":    {},
-		"agents":     {},
-		"supervisor": {},
-		"clock":      {},
+		"standby":    {about: "for the whole of half the worlds: two processes of ebb run, of which one stands by"},
+		"agents":     {about: "for the whole world: some instances never come up, and some agents die, idle or in a task"},
+		"supervisor": {about: "for the whole world: on some instances the supervisor is dead, or slow to answer"},
+		"clock":      {about: "for the whole world: the clocks of some hosts of ebb are wrong by up to a minute"},
 	}
 }
 
 // fault is one kind of misfortune.
 type fault struct {
 	weight int
+	// about is what happens, in words, on one line.
+	about string
+	// strike lets it happen; nil for what is drawn once for the world.
 	strike func(*misfortune) error
 }
 
 // Faults are the names of all misfortunes, sorted.
 func Faults() []string { return slices.Sorted(maps.Keys(misfortunes())) }
+
+// AboutFault says in one line what a misfortune is; empty when there is none of
+// the name.
+func AboutFault(name string) string { return misfortunes()[name].about }
 
 // CheckFaults says which of the names is none of [Faults].
 func CheckFaults(names []string) error {

@@ -138,7 +138,12 @@ type misfortune struct {
 	deck    []string
 }
 
+// allowed tells whether a misfortune may strike. One that the table does not have
+// could neither be named nor explained, and is a mistake in the program.
 func (m *misfortune) allowed(name string) bool {
+	if _, known := misfortunes()[name]; !known {
+		panic("no fault " + name)
+	}
 	return m.faults == nil || slices.Contains(m.faults, name)
 }
 
