@@ -152,6 +152,7 @@ func (c *Client) exchange(
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", userAgent)
+	defer c.use()() // ends after the body is closed
 	response, err := c.http.Do(request)
 	if err != nil {
 		return 0, nil, nil, networkTrouble(ctx, err)

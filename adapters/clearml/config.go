@@ -89,6 +89,10 @@ type Client struct {
 
 	diceMu sync.Mutex
 	dice   *rand.Rand
+
+	useMu    sync.Mutex
+	underWay int // requests
+	closed   bool
 }
 
 // New makes a client; it sends nothing yet. The error names the field that is
@@ -132,8 +136,30 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Close lets go of idle connections. The client may be used again.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close lets go of connections: of idle ones now, of the others as soon as no
+// request is under way. No request fails because of it, and the client may be used
+// again: each time that the last request has ended, connections are let go.
+func (c *Client) Close() {
+	c.useMu.Lock()
+	defer c.useMu.Unlock()
+	c.closed = true
+	c.http.CloseIdleConnections()
+}
+
+// use notes that a request begins, until ended.
+func (c *Client) use() (ended func()) {
+	c.useMu.Lock()
+	defer c.useMu.Unlock()
+	c.underWay++
+	return func() {
+		c.useMu.Lock()
+		defer c.useMu.Unlock()
+		c.underWay--
+		if c.closed && c.underWay == 0 {
+			c.http.CloseIdleConnections()
+		}
+	}
+}
 
 func orDefault[T comparable](value, standard T) T {
 	var zero T

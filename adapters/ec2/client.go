@@ -43,12 +43,19 @@ type ClientConfig struct {
 	UseIAMRole bool
 	// EndpointURL replaces the endpoint of the region; empty for AWS's own.
 	EndpointURL string
-	// HTTPClient replaces the SDK's HTTP client; nil for one with time-outs.
+	// HTTPClient replaces the SDK's HTTP client; nil for one of [NewHTTPClient].
 	HTTPClient aws.HTTPClient
 	// Called is told as a call begins, by the name of its action, and what it
 	// returns as the call ends: "ok", or the class of its failure. Neither may
 	// block; nil tells nobody.
 	Called func(action string) (ended func(result string))
+}
+
+// NewHTTPClient makes an HTTP client with time-outs. Several clients of AWS may
+// have the same one, and then share its connections.
+func NewHTTPClient() aws.HTTPClient {
+	return awshttp.NewBuildableClient().WithTimeout(callTimeout).
+		WithDialerOptions(func(dialer *net.Dialer) { dialer.Timeout = connectTimeout })
 }
 
 // NewClient makes an EC2 client that sends every call once: the SDK's retries
@@ -78,8 +85,7 @@ func (c ClientConfig) load(ctx context.Context) (aws.Config, error) {
 	}
 	sdk := aws.Config{Region: c.Region, HTTPClient: c.HTTPClient}
 	if sdk.HTTPClient == nil {
-		sdk.HTTPClient = awshttp.NewBuildableClient().WithTimeout(callTimeout).
-			WithDialerOptions(func(dialer *net.Dialer) { dialer.Timeout = connectTimeout })
+		sdk.HTTPClient = NewHTTPClient()
 	}
 	if c.UseIAMRole {
 		options := []func(*awsconfig.LoadOptions) error{awsconfig.WithHTTPClient(sdk.HTTPClient)}

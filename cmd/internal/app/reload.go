@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ebbscale/ebb/actors"
+	"github.com/ebbscale/ebb/adapters/clearml"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/control"
 	"github.com/ebbscale/ebb/messages"
@@ -103,6 +104,7 @@ func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (contr
 	done := control.Reloaded{Changes: []string{}, Restart: p.needRestart(file)}
 	var changes []actors.Change
 	modes := make(map[messages.AutoscalerName]messages.OnShutdown)
+	clients := make(map[messages.AutoscalerName]*clearml.Client)
 	for _, autoscaler := range file.Autoscalers {
 		t, err := Translate(autoscaler)
 		if err != nil {
@@ -115,17 +117,19 @@ func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (contr
 		if len(lines) == 0 && !anew {
 			continue
 		}
-		cfg, err := p.assemble(ctx, p.options, t)
+		cfg, tracker, err := p.assemble(ctx, p.options, t)
 		if err != nil {
 			return control.Reloaded{}, fmt.Errorf("autoscaler %q: %w", t.Name, err)
 		}
 		changes, modes[t.Name] = append(changes, actors.Change{Config: cfg, Lines: append([]string{}, lines...), Restart: done.Restart}), t.OnShutdown
+		clients[t.Name] = tracker
 		for _, line := range lines {
 			done.Changes = append(done.Changes, autoscaler.Name+": "+line)
 		}
 	}
 	p.take(file, modes)
 	p.node.Reconfigure(changes)
+	p.renew(clients)
 	if len(done.Restart) > 0 && !slices.Equal(done.Restart, p.restart) { // it differs from what runs until then, and is told once
 		for name := range p.modes {
 			if _, told := modes[name]; !told {
@@ -135,6 +139,15 @@ func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (contr
 	}
 	p.restart = done.Restart
 	return done, nil
+}
+
+// renew takes new ClearML clients over. The old ones may still be used, by actors
+// that have not ended: what they do works, and its connections are closed after it.
+func (p *Process) renew(clients map[messages.AutoscalerName]*clearml.Client) {
+	for name, client := range clients {
+		p.clients[name].Close()
+		p.clients[name] = client
+	}
 }
 
 // known is the configuration that an autoscaler has now.

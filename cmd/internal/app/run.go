@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -87,7 +88,11 @@ type Process struct {
 	node    *actors.Node
 	holder  string
 	prices  prices.List
-	clients []*clearml.Client
+	// clients are the ones in use; guarded by mu once the process runs.
+	clients map[messages.AutoscalerName]*clearml.Client
+	// carrier is what all calls to AWS go over: one for all configurations that
+	// there ever are, since connections of the SDK cannot be closed.
+	carrier httpCarrier
 	log     zerolog.Logger
 	control *controls
 	// monitoring is told of everything.
@@ -143,6 +148,7 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	p := &Process{
 		options: options, log: options.Log, runner: newRunner(ctx), modes: make(map[messages.AutoscalerName]messages.OnShutdown),
 		holder: holder(), prices: prices.OnDemand(),
+		clients: make(map[messages.AutoscalerName]*clearml.Client), carrier: ec2.NewHTTPClient(),
 	}
 	names := make([]messages.AutoscalerName, 0, len(translated))
 	for _, t := range translated {
@@ -155,12 +161,12 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	}
 	configs := make([]actors.Config, 0, len(translated))
 	for _, t := range translated {
-		cfg, err := p.assemble(ctx, options, t)
+		cfg, tracker, err := p.assemble(ctx, options, t)
 		if err != nil {
 			p.close()
 			return nil, fmt.Errorf("autoscaler %q: %w", t.Name, err)
 		}
-		configs = append(configs, cfg)
+		configs, p.clients[t.Name] = append(configs, cfg), tracker
 		p.modes[t.Name] = t.OnShutdown
 	}
 	p.control = newControls(p)
@@ -227,32 +233,38 @@ func holder() string {
 	return fmt.Sprintf("%s:%d:%s", host, os.Getpid(), cryptorand.Text()[:6])
 }
 
-// assemble makes the adapters of one autoscaler.
-func (p *Process) assemble(ctx context.Context, options Options, t Translated) (actors.Config, error) {
+// httpCarrier sends requests, as the SDK wants it.
+type httpCarrier interface {
+	Do(request *http.Request) (*http.Response, error)
+}
+
+// assemble makes the adapters of one autoscaler. Its ClearML client is the caller's
+// to close; it has no connection before its first call.
+func (p *Process) assemble(ctx context.Context, options Options, t Translated) (actors.Config, *clearml.Client, error) {
 	log := options.Log.With().Str("autoscaler", string(t.Name)).Logger()
 	var seed uint64
 	if err := binary.Read(cryptorand.Reader, binary.LittleEndian, &seed); err != nil {
-		return actors.Config{}, fmt.Errorf("draw a seed: %w", err)
+		return actors.Config{}, nil, fmt.Errorf("draw a seed: %w", err)
 	}
 	t.ClearML.Clock, t.ClearML.Log = options.Clock, log
 	p.monitoring.tap(&t)
 	t.ClearML.Rand = rand.New(rand.NewPCG(seed, 0))
 	tracker, err := clearml.New(t.ClearML)
 	if err != nil {
-		return actors.Config{}, err
+		return actors.Config{}, nil, err
 	}
-	p.clients = append(p.clients, tracker)
+	t.EC2.HTTPClient = p.carrier
 	client, err := ec2.NewClient(ctx, t.EC2)
 	if err != nil {
-		return actors.Config{}, err
+		return actors.Config{}, nil, err
 	}
 	fleet, err := ec2.New(ec2.Config{Autoscaler: t.Name, Client: client, Resources: t.Templates(), Log: log})
 	if err != nil {
-		return actors.Config{}, err
+		return actors.Config{}, nil, err
 	}
 	ledger, err := p.bus.OpenLedger(ctx, bus.LedgerConfig{Autoscaler: t.Name})
 	if err != nil {
-		return actors.Config{}, err
+		return actors.Config{}, nil, err
 	}
 	cfg := actors.Config{
 		Name: t.Name, Version: options.Version, WorkersPrefix: t.Query.WorkersPrefix,
@@ -271,7 +283,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 			MaxLifetime: r.MaxLifetime, Fallback: r.Fallback, Image: r.Template.AMI,
 		})
 	}
-	return cfg, nil
+	return cfg, tracker, nil
 }
 
 // priceOf estimates what an hour of an offering of a resource type costs.

@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +74,42 @@ func TestRunReloadStop(t *testing.T) {
 	}
 }
 
+// TestReloadsLeaveNothingOpen reads the configuration fifty times: no goroutine and
+// no connection of an earlier one stays.
+func TestReloadsLeaveNothingOpen(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer r.close()
+	file := r.load("1h", 1)
+	process, err := app.Start(t.Context(), app.Options{File: file, Version: "test", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// live lets the configuration of now poll and list.
+	live := func() {
+		before := [2]int32{r.traffic[0].requests.Load(), r.traffic[1].requests.Load()}
+		r.until(func() bool {
+			return r.traffic[0].requests.Load() > before[0]+2 && r.traffic[1].requests.Load() > before[1]
+		}, "ClearML and EC2 are asked")
+	}
+	live()
+	live()
+	goroutines, tracker, ec2 := runtime.NumGoroutine(), r.traffic[0].open.Load(), r.traffic[1].open.Load()
+	for range 50 {
+		if _, err := process.Apply(t.Context(), file, true); err != nil {
+			t.Fatal(err)
+		}
+		live()
+	}
+	const some = 4 // of those that come and go with a poll
+	r.until(func() bool {
+		return runtime.NumGoroutine() <= goroutines+some && r.traffic[0].open.Load() <= tracker+some && r.traffic[1].open.Load() <= ec2+some
+	}, fmt.Sprintf("there are %d goroutines and %d and %d connections, as before the reloads", goroutines, tracker, ec2))
+	if err := process.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // testRegion is a fake EC2 and a fake ClearML server with quick agents, over HTTP.
 type testRegion struct {
 	t       *testing.T
@@ -79,6 +119,8 @@ type testRegion struct {
 	port    int
 	urls    [2]string
 	natsURL string // of an event server that several processes share
+	// traffic is what the fake ClearML and the fake EC2 see.
+	traffic [2]*traffic
 	close   func()
 }
 
@@ -118,8 +160,10 @@ func newRegion(t *testing.T) *testRegion {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ec2, tracker := httptest.NewServer(cloud.Handler()), httptest.NewServer(ml.Handler())
+	tracker, seenByTracker := observed(ml.Handler())
+	ec2, seenByEC2 := observed(cloud.Handler())
 	return &testRegion{
+		traffic: [2]*traffic{seenByTracker, seenByEC2},
 		t: t, cloud: &counted{cloud}, clearml: ml, dir: t.TempDir(), port: freeport.Number(t), urls: [2]string{tracker.URL, ec2.URL},
 		close: func() {
 			cancel()
@@ -131,6 +175,28 @@ func newRegion(t *testing.T) *testRegion {
 			tracker.Close()
 		},
 	}
+}
+
+// traffic counts the requests that a server got, and the connections that it has.
+type traffic struct{ requests, open atomic.Int32 }
+
+func observed(handler http.Handler) (*httptest.Server, *traffic) {
+	seen := &traffic{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.requests.Add(1)
+		handler.ServeHTTP(w, r)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			seen.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			seen.open.Add(-1)
+		case http.StateActive, http.StateIdle:
+		}
+	}
+	server.Start()
+	return server, seen
 }
 
 // load is the configuration with some max_idle_time and max_instances.

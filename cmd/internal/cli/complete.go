@@ -87,7 +87,7 @@ func (i *invocation) completesFrom(from candidates) cobra.CompletionFunc {
 func (i *invocation) completes(ask func(ctx context.Context, client control.Client, autoscaler string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var o serverOptions
-		for name, value := range map[string]*string{"config": &o.config, natsURLFlag: &o.nats, natsCredsFlag: &o.creds} {
+		for name, value := range map[string]*string{"config": &o.config, natsURLFlag: &o.nats, natsLoginFlag: &o.creds} {
 			*value, _ = cmd.Flags().GetString(name)
 		}
 		conn, err := i.server(cmd, o)

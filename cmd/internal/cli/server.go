@@ -17,7 +17,7 @@ const natsDefault = "nats://127.0.0.1:4222"
 // The flags that say where an event server is, named as those of `ebb run` are.
 const (
 	natsURLFlag   = "nats-url"
-	natsCredsFlag = "nats-creds-file"
+	natsLoginFlag = "nats-creds-file"
 )
 
 // serverOptions say where the event server of a running ebb is.
@@ -28,7 +28,7 @@ func (i *invocation) serverFlags(c *cobra.Command, o *serverOptions) {
 	c.Flags().StringVar(&o.config, "config", i.variable(configVariable), "configuration file of the running ebb; default $"+configVariable)
 	_ = c.MarkFlagFilename("config", "yaml", "yml", "json", "conf", "hocon")
 	c.Flags().StringVar(&o.nats, natsURLFlag, "", "address of the NATS server, such as "+natsDefault)
-	c.Flags().StringVar(&o.creds, natsCredsFlag, "", "credentials file for the server of --nats-url")
+	c.Flags().StringVar(&o.creds, natsLoginFlag, "", "credentials file for the server of --nats-url")
 }
 
 // server says how to connect. Nothing is made or changed there.
