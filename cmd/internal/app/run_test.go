@@ -164,7 +164,7 @@ func newRegion(t *testing.T) *testRegion {
 	ec2, seenByEC2 := observed(cloud.Handler())
 	return &testRegion{
 		traffic: [2]*traffic{seenByTracker, seenByEC2},
-		t: t, cloud: &counted{cloud}, clearml: ml, dir: t.TempDir(), port: freeport.Number(t), urls: [2]string{tracker.URL, ec2.URL},
+		t:       t, cloud: &counted{cloud}, clearml: ml, dir: t.TempDir(), port: freeport.Number(t), urls: [2]string{tracker.URL, ec2.URL},
 		close: func() {
 			cancel()
 			world.Close()
