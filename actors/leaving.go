@@ -191,9 +191,9 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 		return // called off meanwhile
 	}
 	l := &i.leaving
-	since, maxIdle := i.sight.IdleSince, i.maxIdle
+	idle := decide.Idleness{Since: i.sight.IdleSince, Found: i.sight.Found, Max: i.maxIdle}
 	if l.doomed || l.atOnce || l.finish || l.barred > 0 {
-		since, maxIdle = i.sight.Instance.LaunchedAt, 0 // only a running task counts
+		idle.Since, idle.Max = i.sight.Instance.LaunchedAt, 0 // only a running task counts
 	}
 	var activity *messages.WorkerActivity
 	if m.Failure == nil {
@@ -202,7 +202,7 @@ func (i *instance) checked(ctx actor.Context, m messages.WorkerChecked) {
 			activity.Running = "" // it died with its machine, and is put back once that is gone
 		}
 	}
-	verdict := decide.JudgeIdle(i.env.clock.Now(), m.ServerNow, since, maxIdle, activity)
+	verdict := decide.JudgeIdle(i.env.clock.Now(), m.ServerNow, idle, activity)
 	switch {
 	case verdict.Drain:
 		i.free(ctx)

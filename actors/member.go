@@ -21,6 +21,7 @@ type member struct {
 	row       messages.WorkerState // the last row seen; zero ID before the first
 	polled    bool                 // whether any poll has looked for its worker
 	sightedAt time.Time
+	found     time.Time // when its worker was first seen
 	idleSince time.Time
 	expired   bool
 	draining  bool
@@ -296,6 +297,9 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 		if phase == messages.PhaseIdle && m.phase != messages.PhaseIdle {
 			m.idleSince, m.expired = r.idleFrom(m, row, poll), false
 		}
+		if m.found.IsZero() {
+			m.found = poll.At
+		}
 		m.row = *row
 	}
 	if phase != m.phase {
@@ -342,7 +346,7 @@ func (r *resource) sight(ctx actor.Context, m *member) {
 	}
 	sighted := messages.InstanceSighted{
 		At: m.sightedAt, Instance: m.instance, Phase: m.phase, Polled: m.polled, Worker: worker.ID(),
-		Registered: m.row.Registered, IdleSince: m.idleSince,
+		Registered: m.row.Registered, IdleSince: m.idleSince, Found: m.found,
 		BootWithin: r.bootWithin(), HomeID: m.homeID, Channel: m.channel,
 	}
 	if m.row.ID != "" {

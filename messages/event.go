@@ -50,6 +50,9 @@ const (
 	ReasonNeeded ReasonCode = "needed"
 	// ReasonTookWork: the worker ran a task after it was seen idle.
 	ReasonTookWork ReasonCode = "took_work"
+	// ReasonIdleTooShort: it has been idle, but not for max_idle_time: its last task
+	// ended later than this process could know before it asked.
+	ReasonIdleTooShort ReasonCode = "idle_too_short"
 	// ReasonUnconfirmed: nobody could say that the worker is idle.
 	ReasonUnconfirmed ReasonCode = "unconfirmed"
 	// ReasonNeverRegistered: no worker appeared within max_spin_up_time.

@@ -41,6 +41,9 @@ type InstanceSighted struct {
 	Registered time.Time
 	// IdleSince is since when it is idle, as far as known; zero unless idle.
 	IdleSince time.Time
+	// Found is our clock at the first poll of this process that showed its worker;
+	// what that did before, nobody here has seen. Zero before.
+	Found time.Time
 	// BootWithin is how long its boot may take, by what was seen of others.
 	BootWithin time.Duration
 	// HomeID is ClearML's id of the queue that its supervisor listens on; empty

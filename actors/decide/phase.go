@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -42,11 +43,22 @@ type IdleVerdict struct {
 	Reason messages.Reason
 }
 
+// Idleness is what polls say of a worker without a task, by our clock.
+type Idleness struct {
+	// Since is when it was last seen otherwise, or else when it registered.
+	Since time.Time
+	// Found is when this process first saw it.
+	Found time.Time
+	// Max is how long it may be idle.
+	Max time.Duration
+}
+
 // JudgeIdle looks at what the tasks API says of a worker that showed no task
-// at any poll for maxIdle: it may have run tasks between two polls. activity
-// is by the server's clock, as serverNow is; since and now are by ours. A nil
-// activity means that nobody knows.
-func JudgeIdle(now, serverNow, since time.Time, maxIdle time.Duration, activity *messages.WorkerActivity) IdleVerdict {
+// at any poll for as long as it may be idle: it may have run tasks between two
+// polls, or before this process was there to poll. activity is by the server's
+// clock, as serverNow is; now is by ours. A nil activity means that nobody knows.
+func JudgeIdle(now, serverNow time.Time, seen Idleness, activity *messages.WorkerActivity) IdleVerdict {
+	since := seen.Since
 	if activity == nil {
 		return IdleVerdict{IdleSince: since, Reason: messages.Reason{
 			Code: messages.ReasonUnconfirmed, Detail: "the ClearML server did not say what the worker ran lately",
@@ -63,12 +75,17 @@ func JudgeIdle(now, serverNow, since time.Time, maxIdle time.Duration, activity 
 			since, unseen = ended, true
 		}
 	}
-	if idle := max(0, now.Sub(since)); idle < maxIdle {
+	if idle := max(0, now.Sub(since)); idle < seen.Max {
 		verdict := IdleVerdict{IdleSince: since, Reason: messages.Reason{
-			Code: messages.ReasonUnconfirmed, Got: int64(idle.Seconds()), Limit: int64(maxIdle.Seconds()),
+			Code: messages.ReasonUnconfirmed, Got: int64(idle.Seconds()), Limit: int64(seen.Max.Seconds()),
 			Detail: "its worker has not been idle for long enough",
 		}}
-		if unseen {
+		switch {
+		case unseen && since.Before(seen.Found):
+			verdict.Reason.Code = messages.ReasonIdleTooShort
+			verdict.Reason.Detail = fmt.Sprintf("its last task ended %s ago, when this ebb had not seen its worker yet; "+
+				"until ClearML was asked just now, it counted as idle since its registration", idle.Round(time.Second))
+		case unseen:
 			verdict.Reason.Code = messages.ReasonTookWork
 			verdict.Reason.Detail = "its worker ran a task after that, as the tasks API tells; idle time starts again at the end of that task"
 		}

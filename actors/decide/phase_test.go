@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func TestJudgeIdle(t *testing.T) {
 	cases := []struct {
 		name     string
 		idle     time.Duration
+		found    time.Duration // before now; 0 is as long ago as idle
 		activity *messages.WorkerActivity
 		drain    bool
 		since    time.Duration // before now; -1 for a zero time
@@ -74,6 +76,15 @@ func TestJudgeIdle(t *testing.T) {
 			name: "one ended unseen, lately", idle: time.Hour, activity: ended(4 * time.Minute),
 			since: 4 * time.Minute, code: messages.ReasonTookWork, got: 240,
 		},
+		{
+			name: "one ended before we looked, lately", idle: time.Hour, found: time.Minute, activity: ended(4 * time.Minute),
+			since: 4 * time.Minute, code: messages.ReasonIdleTooShort, got: 240,
+		},
+		{
+			name: "one ended unseen since we look", idle: time.Hour, found: 5 * time.Minute, activity: ended(4 * time.Minute),
+			since: 4 * time.Minute, code: messages.ReasonTookWork, got: 240,
+		},
+		{name: "one ended before we looked, long ago", idle: time.Hour, found: time.Minute, activity: ended(maxIdle), drain: true, since: maxIdle},
 		{name: "one ended just now, a second ahead", idle: time.Hour, activity: ended(-time.Second), code: messages.ReasonTookWork},
 		{
 			name: "asked too early", idle: 9 * time.Minute, activity: &messages.WorkerActivity{},
@@ -84,7 +95,9 @@ func TestJudgeIdle(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			got := decide.JudgeIdle(noon(), serverNow, noon().Add(-tc.idle), maxIdle, tc.activity)
+			got := decide.JudgeIdle(noon(), serverNow, decide.Idleness{
+				Since: noon().Add(-tc.idle), Found: noon().Add(-cmp.Or(tc.found, tc.idle)), Max: maxIdle,
+			}, tc.activity)
 			since := noon().Add(-tc.since)
 			if tc.since == -1 {
 				since = time.Time{}

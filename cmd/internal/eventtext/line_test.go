@@ -116,7 +116,7 @@ func TestReason(t *testing.T) {
 
 	codes := []messages.ReasonCode{
 		messages.ReasonWaitingTasks, messages.ReasonCovered, messages.ReasonAtMax, messages.ReasonBlocked, messages.ReasonFleetUnknown,
-		messages.ReasonStale, messages.ReasonIdle, messages.ReasonNeeded, messages.ReasonTookWork, messages.ReasonUnconfirmed,
+		messages.ReasonStale, messages.ReasonIdle, messages.ReasonNeeded, messages.ReasonTookWork, messages.ReasonIdleTooShort, messages.ReasonUnconfirmed,
 		messages.ReasonNeverRegistered, messages.ReasonWorkerVanished, messages.ReasonShutdown, messages.ReasonNoResource,
 		messages.ReasonEnded, messages.ReasonInterrupted, messages.ReasonMaxLifetime, messages.ReasonOverMax, messages.ReasonBootFailures,
 		messages.ReasonLaunchRefused, messages.ReasonInstanceGone, messages.ReasonNeverStarted, messages.ReasonGuarded, messages.ReasonPolicy,

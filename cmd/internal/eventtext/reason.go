@@ -64,6 +64,7 @@ func phrases() map[messages.ReasonCode]string {
 		messages.ReasonIdle:            "idle for max_idle_time",
 		messages.ReasonNeeded:          "needed by waiting tasks",
 		messages.ReasonTookWork:        "took work",
+		messages.ReasonIdleTooShort:    "not idle for max_idle_time yet",
 		messages.ReasonUnconfirmed:     "nobody could say that it is idle",
 		messages.ReasonNeverRegistered: "no worker within max_spin_up_time",
 		messages.ReasonWorkerVanished:  "worker vanished",
