@@ -26,6 +26,8 @@ type DirReport struct {
 	Missing bool
 	// HasEvents says that the event stream is there already.
 	HasEvents bool
+	// LeasesUsed is when a lease was last written there; zero when none was.
+	LeasesUsed time.Time
 	// Free is how many bytes this user may still write to that disk; -1 when the
 	// system does not tell.
 	Free int64
@@ -63,6 +65,10 @@ func CheckStateDir(dir string) (DirReport, error) {
 		report.HasEvents = true
 	}
 	report.UsedBy, err = lockedBy(filepath.Join(dir, lockName))
+	if err != nil {
+		return report, fmt.Errorf("state directory %s: %w", dir, err)
+	}
+	report.LeasesUsed, err = leasesUsed(dir)
 	if err != nil {
 		return report, fmt.Errorf("state directory %s: %w", dir, err)
 	}

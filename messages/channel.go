@@ -180,6 +180,17 @@ type Sign struct {
 // String is the value as it is written.
 func (s Sign) String() string { return fmt.Sprintf("%d %d", s.At.Unix(), s.Epoch) }
 
+// ParseSign reads what [Sign.String] wrote.
+func ParseSign(value string) (sign Sign, ok bool) {
+	at, epoch, found := strings.Cut(value, " ")
+	seconds, err1 := strconv.ParseInt(at, 10, 64)
+	number, err2 := strconv.ParseUint(epoch, 10, 64)
+	if !found || err1 != nil || err2 != nil {
+		return Sign{}, false
+	}
+	return Sign{At: time.Unix(seconds, 0).UTC(), Epoch: Epoch(number)}, true
+}
+
 // Barrier is the owner marker of a closed queue: "UNIX AUTOSCALER".
 type Barrier struct {
 	At         time.Time

@@ -42,8 +42,9 @@ func TestChannelValues(t *testing.T) {
 	if got, ok := messages.ParseBarrier(barrier.String()); !ok || got != barrier || barrier.String() != "1764000000 prod" {
 		t.Errorf("barrier %q is read as %+v, %t", barrier, got, ok)
 	}
-	if sign := (messages.Sign{At: unix(1764000000), Epoch: 3}).String(); sign != "1764000000 3" {
-		t.Errorf("sign of life is %q", sign)
+	sign := messages.Sign{At: unix(1764000000), Epoch: 3}
+	if got, ok := messages.ParseSign(sign.String()); !ok || got != sign || sign.String() != "1764000000 3" {
+		t.Errorf("sign of life %q is read as %+v, %t", sign, got, ok)
 	}
 }
 
@@ -83,7 +84,7 @@ func TestBoard(t *testing.T) {
 // what was understood is written in a way that is understood the same.
 func FuzzChannel(f *testing.F) {
 	for _, seed := range []string{
-		"7 1764000000 drain", "8 1 run", "7 1 busy t", "7 1 drained", "1 interruption 2", "1 rebalance 0", "1 prod", "", " ", "-1 -1 run",
+		"7 1764000000 drain", "8 1 run", "7 1 busy t", "7 1 drained", "1 interruption 2", "1 rebalance 0", "1 prod", "1 3", "", " ", "-1 -1 run",
 		"18446744073709551615 9223372036854775807 running", "7 1 busy", "0x7 1 drain", "7\t1\ndrain",
 	} {
 		f.Add(seed)
@@ -107,6 +108,11 @@ func FuzzChannel(f *testing.F) {
 		if barrier, ok := messages.ParseBarrier(text); ok {
 			if again, ok := messages.ParseBarrier(barrier.String()); !ok || again != barrier {
 				t.Errorf("%q is %+v and then %+v, %t", text, barrier, again, ok)
+			}
+		}
+		if sign, ok := messages.ParseSign(text); ok {
+			if again, ok := messages.ParseSign(sign.String()); !ok || again != sign {
+				t.Errorf("%q is %+v and then %+v, %t", text, sign, again, ok)
 			}
 		}
 		messages.NewBoard([]messages.QueueState{{Metadata: map[string]string{text: text, messages.AckKey("i"): text}}})

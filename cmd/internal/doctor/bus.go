@@ -94,14 +94,23 @@ func checkListen(s *sheet, listen string, listener bus.Listener, err error, used
 	}
 }
 
+// server is how the event server is reached, when it runs.
+func (o Options) server() bus.ConnConfig {
+	n := o.File.NATS
+	if n.URL == "" {
+		return bus.ConnConfig{URL: "nats://" + n.Listen, Name: "ebb doctor", ReadOnly: true, Log: o.Log}
+	}
+	return bus.ConnConfig{
+		URL: n.URL, CredsFile: n.CredsFile, NKeyFile: n.NKeyFile, User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(),
+		TLS:  bus.TLSFiles{CA: n.TLS.CAFile, Cert: n.TLS.CertFile, Key: n.TLS.KeyFile},
+		Name: "ebb doctor", ReadOnly: true, Log: o.Log,
+	}
+}
+
 // checkExternal logs in to the server of nats.url.
 func checkExternal(ctx context.Context, s *sheet, options Options) {
 	n := options.File.NATS
-	report := bus.CheckServer(ctx, bus.ConnConfig{
-		URL: n.URL, CredsFile: n.CredsFile, NKeyFile: n.NKeyFile, User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(),
-		TLS:  bus.TLSFiles{CA: n.TLS.CAFile, Cert: n.TLS.CertFile, Key: n.TLS.KeyFile},
-		Name: "ebb doctor", ReadOnly: true, Log: options.Log,
-	})
+	report := bus.CheckServer(ctx, options.server())
 	if report.Login != nil {
 		s.fail(NATSLogin, "", n.URL+": "+report.Login.Error(), loginFix(ctx, options, report.Fault))
 		s.skip("nats.login failed", "", NATSJetStream, NATSStreams)

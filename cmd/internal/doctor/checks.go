@@ -18,6 +18,7 @@ const (
 	ClearMLClock   ID = "clearml.clock"
 	ClearMLQueues  ID = "clearml.queues"
 	ClearMLWorkers ID = "clearml.workers"
+	ClearMLOwner   ID = "clearml.owner"
 	AWSCredentials ID = "aws.credentials"
 	AWSRegion      ID = "aws.region"
 	AWSPermission  ID = "aws.permission"
@@ -43,7 +44,7 @@ func notConfig() []ID {
 }
 
 func clearmlChecks() []ID {
-	return []ID{ClearMLServer, ClearMLLogin, ClearMLClock, ClearMLQueues, ClearMLWorkers}
+	return []ID{ClearMLServer, ClearMLLogin, ClearMLClock, ClearMLQueues, ClearMLWorkers, ClearMLOwner}
 }
 
 func awsChecks() []ID {

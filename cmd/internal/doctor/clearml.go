@@ -29,11 +29,7 @@ type observation struct {
 
 // checkClearML logs in and looks at the queues.
 func (p *patient) checkClearML(ctx context.Context, s *sheet) observation {
-	setup := p.ClearML
-	setup.Clock, setup.Log = clock.System(), p.options.Log
-	setup.Rand = rand.New(rand.NewPCG(1, 1)) // for pauses between attempts, of which there are none
-	setup.MaxAttempts, setup.RequestTimeout = 1, callPatience
-	client, err := clearml.New(setup)
+	client, err := p.tracker()
 	if err != nil {
 		s.fail(ClearMLServer, "", err.Error(), "correct "+p.path+".clearml")
 		s.skip("clearml.server failed", "", ClearMLLogin, ClearMLClock, ClearMLQueues)
@@ -55,6 +51,15 @@ func (p *patient) checkClearML(ctx context.Context, s *sheet) observation {
 	}
 	p.judgeQueues(s, snapshot)
 	return observation{known: true, snapshot: snapshot}
+}
+
+// tracker makes a client of the ClearML server.
+func (p *patient) tracker() (*clearml.Client, error) {
+	setup := p.ClearML
+	setup.Clock, setup.Log = clock.System(), p.options.Log
+	setup.Rand = rand.New(rand.NewPCG(1, 1)) // for pauses between attempts, of which there are none
+	setup.MaxAttempts, setup.RequestTimeout = 1, callPatience
+	return clearml.New(setup)
 }
 
 // judgeLogin notes how the login went, and reports whether it worked.

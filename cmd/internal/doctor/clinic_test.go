@@ -50,6 +50,7 @@ type clinic struct {
 	// atEC2 and atClearML are URLs.
 	atEC2, atClearML string
 	dir              string
+	listen           string // the address of the event server inside
 	// ahead is how far the clock of the ClearML server is ahead.
 	ahead   time.Duration
 	timeout time.Duration
@@ -74,7 +75,7 @@ func newClinic(t *testing.T) *clinic {
 		region: fakeec2.Config{
 			Clock: clock.System(), Rand: rand.New(rand.NewPCG(1, 2)), Log: zerolog.Nop(), Catalog: catalog, AccessKeys: []string{awsKey},
 		},
-		dir: t.TempDir(), timeout: 20 * time.Second,
+		dir: t.TempDir(), listen: freeport.Address(t), timeout: 20 * time.Second,
 	}
 }
 
@@ -151,7 +152,7 @@ autoscalers:
         ami_id: "resolve:ssm:/ebb/images/arm64"
         max_instances: 2
         queues: [default]
-`, filepath.Join(c.dir, "state"), freeport.Address(t), c.atClearML, clearmlKey, clearmlSecret, c.atEC2, awsKey, awsSecret, goodSubnet, x86Image, goodGroup)
+`, filepath.Join(c.dir, "state"), c.listen, c.atClearML, clearmlKey, clearmlSecret, c.atEC2, awsKey, awsSecret, goodSubnet, x86Image, goodGroup)
 	for _, e := range c.edits {
 		if !strings.Contains(text, e[0]) {
 			t.Fatalf("the configuration has no %q", e[0])

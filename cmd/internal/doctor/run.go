@@ -51,9 +51,10 @@ func Run(ctx context.Context, options Options) Report {
 		checkBus(ctx, &process, options)
 		checkWeb(ctx, &process, options)
 	})
+	leases := sync.OnceValue(func() leases { return lookAtLeases(ctx, options) })
 	parts := make([]Report, len(options.File.Autoscalers))
 	for i, a := range options.File.Autoscalers {
-		work.Go(func() { parts[i] = checkAutoscaler(ctx, options, i, a) })
+		work.Go(func() { parts[i] = checkAutoscaler(ctx, options, i, a, leases) })
 	}
 	work.Wait()
 	report = append(report, process.checks...)
@@ -89,7 +90,7 @@ type patient struct {
 // resourcePath is the key of a resource type.
 func (p *patient) resourcePath(i int) string { return fmt.Sprintf("%s.resources[%d]", p.path, i) }
 
-func checkAutoscaler(ctx context.Context, options Options, i int, a config.Autoscaler) Report {
+func checkAutoscaler(ctx context.Context, options Options, i int, a config.Autoscaler, leases func() leases) Report {
 	clearmlSheet, awsSheet := sheet{autoscaler: a.Name}, sheet{autoscaler: a.Name}
 	translated, err := app.Translate(a)
 	if err != nil { // the caller has checked it
@@ -105,6 +106,7 @@ func checkAutoscaler(ctx context.Context, options Options, i int, a config.Autos
 	work.Go(func() { fleet = p.checkAWS(ctx, &awsSheet) })
 	work.Wait()
 	p.checkWorkers(&clearmlSheet, seen, fleet)
+	p.checkOwner(ctx, &clearmlSheet, seen, fleet, leases)
 	return append(clearmlSheet.checks, awsSheet.checks...)
 }
 
