@@ -83,7 +83,7 @@ func (p *patient) checkOwner(ctx context.Context, s *sheet, seen observation, fl
 
 func (p *patient) ownerFix() string {
 	return "find the other ebb (EC2's tag ebb:autoscaler=" + string(p.Name) + " is on the instances of both) and stop it; or let both use one event server (nats.url); " +
-		"or, if it is another autoscaler, write another " + p.path + ".name. If nobody else runs ebb: a sign of life ends " + p.signFresh().String() + " after its ebb"
+		"or, if it is another autoscaler, write another " + p.path + ".name. If nobody else runs ebb any more: ask again " + p.signFresh().String() + " after its end"
 }
 
 // signFresh is the age up to which a sign of life is one of an ebb that runs.
