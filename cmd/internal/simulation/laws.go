@@ -181,9 +181,22 @@ func (l *laws) needed(spec Resource) {
 	for _, queue := range l.servedBy(spec.Name) {
 		tasks += l.mostWaiting(queue, now.Add(-l.world.options.Stale))
 	}
+	tasks += l.takenBack()
 	if booting > tasks {
 		l.breach("%d instances of %s boot for %d tasks that waited lately", booting, spec.Name, tasks)
 	}
+}
+
+// takenBack counts the tasks on instances that EC2 has announced to take back: they
+// wait soon.
+func (l *laws) takenBack() int {
+	n := 0
+	for _, i := range l.order {
+		if notice, _ := l.world.cloud.Notice(i.id); i.ended.IsZero() && i.task != nil && notice.Action != "" {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *laws) mostWaiting(queue string, since time.Time) int {
