@@ -13,7 +13,7 @@ import (
 // report says what the queue knows.
 func (q *queue) report(ctx actor.Context, m messages.ReportQueue) {
 	ctx.Send(ctx.Parent(), messages.QueueReported{Ask: m.Ask, Status: messages.QueueStatus{
-		Queue: q.name, Known: q.polled, Waiting: q.waiting, WaitSeconds: q.wait().Seconds(), Verdict: q.verdict,
+		Queue: q.name, AsOf: q.env.clock.Now(), Known: q.polled, Waiting: q.waiting, WaitSeconds: q.wait().Seconds(), Verdict: q.verdict,
 	}})
 }
 
@@ -21,7 +21,7 @@ func (q *queue) report(ctx actor.Context, m messages.ReportQueue) {
 func (r *resource) report(ctx actor.Context, m messages.ReportResource) {
 	now := r.env.clock.Now()
 	status := messages.ResourceStatus{
-		Resource: r.spec.Name, Known: r.known(), Max: r.spec.Max, Alive: r.alive(), Offerings: r.spec.Offerings,
+		Resource: r.spec.Name, AsOf: now, Known: r.known(), Max: r.spec.Max, Alive: r.alive(), Offerings: r.spec.Offerings,
 		Blocks:      r.blocks(now),
 		IdleSeconds: r.spec.MaxIdle.Seconds(), SpinUpSeconds: r.spec.MaxSpinUp.Seconds(), BootSeconds: r.bootWithin().Seconds(),
 	}

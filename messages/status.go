@@ -55,6 +55,9 @@ type SourceStatus struct {
 // QueueStatus is one watched queue.
 type QueueStatus struct {
 	Queue QueueName `json:"queue"`
+	// AsOf is when the queue said this, a little after [Status.At], and what
+	// WaitSeconds counts up to.
+	AsOf time.Time `json:"as_of,omitzero"`
 	// Known says that a poll has shown it.
 	Known   bool `json:"known"`
 	Waiting int  `json:"waiting"`
@@ -69,6 +72,9 @@ type QueueStatus struct {
 // ResourceStatus is one resource type.
 type ResourceStatus struct {
 	Resource ResourceName `json:"resource"`
+	// AsOf is when the resource type said this, and what its instances are, a little
+	// after [Status.At]: what it has recorded before is in these numbers.
+	AsOf time.Time `json:"as_of,omitzero"`
 	// Known is false while nobody knows its instances; it launches nothing then.
 	Known bool `json:"known"`
 	// Retired says that it is not configured and only lets its instances go.

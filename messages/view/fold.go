@@ -7,8 +7,9 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-// fold takes an event into the state, as if it were the newest. Values are
-// replaced and never changed in place: other states share them.
+// fold takes an event into the state, as if it were the newest. What a status has
+// said of later is not changed by it. Values are replaced and never changed in
+// place: other states share them.
 func (s *State) fold(r messages.Recorded) {
 	switch e := r.Event.(type) {
 	case messages.AutoscalerStarted, messages.AutoscalerStopped, messages.AutoscalerPaused, messages.AutoscalerResumed,
@@ -18,7 +19,7 @@ func (s *State) fold(r messages.Recorded) {
 	case messages.QueueCreated, messages.QueueObserved, messages.QueuePlanned, messages.QueueClosed, messages.QueueOpened:
 		s.foldQueue(r.At, e)
 	case messages.InstanceRequested, messages.InstanceRefused, messages.ResourceHeld, messages.ResourceReleased:
-		s.foldResource(e)
+		s.foldResource(r.At, e)
 	case messages.InstanceLaunched, messages.InstanceAdopted, messages.InstanceRegistered, messages.InstanceBusy,
 		messages.InstanceIdle, messages.InstanceNoticed, messages.InstanceStray:
 		s.foldLife(r.At, e)
@@ -31,6 +32,9 @@ func (s *State) fold(r messages.Recorded) {
 }
 
 func (s *State) foldAutoscaler(at time.Time, event any) {
+	if at.Before(s.asOf) {
+		return
+	}
 	switch e := event.(type) {
 	case messages.AutoscalerStarted:
 		s.Version, s.Holder, s.Epoch, s.StartedAt, s.Stopping = e.Version, e.Holder, e.Epoch, at, false
@@ -78,13 +82,15 @@ func (s *State) foldQueue(at time.Time, event any) {
 	case messages.QueueCreated:
 		s.queue(e.Queue)
 	case messages.QueueObserved:
-		q := s.queue(e.Queue)
-		q.Known, q.Waiting, q.WaitSeconds, q.AsOf = true, e.Waiting, e.OldestWaitSeconds, at
-		s.Queues[e.Queue] = q
+		if q := s.queue(e.Queue); !at.Before(q.AsOf) {
+			q.Known, q.Waiting, q.WaitSeconds, q.AsOf = true, e.Waiting, e.OldestWaitSeconds, at
+			s.Queues[e.Queue] = q
+		}
 	case messages.QueuePlanned:
-		q := s.queue(e.Queue)
-		q.Verdict = e
-		s.Queues[e.Queue] = q
+		if q := s.queue(e.Queue); !at.Before(q.AsOf) {
+			q.Verdict = e
+			s.Queues[e.Queue] = q
+		}
 	}
 }
 
@@ -109,28 +115,28 @@ func (s *State) resource(name messages.ResourceName) messages.ResourceStatus {
 	return r
 }
 
-func (s *State) foldResource(event any) {
+// foldResource folds what a resource type records of itself.
+func (s *State) foldResource(at time.Time, event messages.Event) {
+	name := messages.ResourceName(event.About())
+	r := s.resource(name)
+	if at.Before(r.AsOf) {
+		return
+	}
 	switch e := event.(type) {
 	case messages.InstanceRequested:
-		r := s.resource(e.Resource)
 		r.Launching, r.Alive, r.Max = r.Launching+e.Count, r.Alive+e.Count, e.Max
-		s.Resources[e.Resource] = r
 	case messages.InstanceRefused:
-		r := s.resource(e.Resource)
-		r.Launching, r.Alive = max(0, r.Launching-e.Count), max(0, r.Alive-e.Count)
+		ended := min(r.Launching, e.Count)
+		r.Launching, r.Alive = r.Launching-ended, r.Alive-ended
 		if !e.RetryAt.IsZero() {
 			r.Blocks = append(withoutBlock(r.Blocks, e.Offering), messages.Blocked{Offering: e.Offering, Class: e.Class, Until: e.RetryAt})
 		}
-		s.Resources[e.Resource] = r
 	case messages.ResourceHeld:
-		r := s.resource(e.Resource)
 		r.Held = slices.Clone(e.Reasons)
-		s.Resources[e.Resource] = r
 	case messages.ResourceReleased:
-		r := s.resource(e.Resource)
 		r.Held = nil
-		s.Resources[e.Resource] = r
 	}
+	s.Resources[name] = r
 }
 
 func withoutBlock(blocks []messages.Blocked, offering messages.Offering) []messages.Blocked {
@@ -178,12 +184,8 @@ func (s *State) foldLife(at time.Time, event any) {
 }
 
 func (s *State) launched(at time.Time, e messages.InstanceLaunched) {
-	if _, known := s.Instances[e.Instance]; !known {
-		r := s.resource(e.Resource)
-		if r.Launching == 0 {
-			r.Alive++
-		}
-		r.Launching = max(0, r.Launching-1)
+	if r := s.resource(e.Resource); r.Launching > 0 && !at.Before(r.AsOf) {
+		r.Launching, r.Alive = r.Launching-1, r.Alive-1 // and is one of the instances instead
 		s.Resources[e.Resource] = r
 	}
 	s.change(at, e.Instance, e.Resource, func(i *messages.InstanceStatus) {
@@ -204,13 +206,22 @@ func works(i *messages.InstanceStatus, condition messages.Condition, since time.
 }
 
 // change replaces what is known of an instance. One that is not known is new,
-// unless it is known to have ended.
+// unless it is known to have ended. What its resource type knew when it told of its
+// instances is passed over.
 func (s *State) change(at time.Time, id messages.InstanceID, resource messages.ResourceName, with func(*messages.InstanceStatus)) {
 	if _, ended := s.gone[id]; ended {
 		return
 	}
 	i, known := s.Instances[id]
+	r, member := s.Resources[resource]
+	if known && at.Before(s.heard[resource]) || !known && at.Before(r.AsOf) {
+		return
+	}
 	if !known {
+		if member {
+			r.Alive++
+			s.Resources[resource] = r
+		}
 		i = messages.InstanceStatus{Instance: id, Resource: resource, Condition: messages.ConditionBooting, Since: at}
 	}
 	with(&i)
@@ -250,12 +261,21 @@ func (s *State) foldEnd(at time.Time, event any) {
 	case messages.InstanceUnended:
 		s.change(at, e.Instance, e.Resource, func(*messages.InstanceStatus) {})
 	case messages.InstanceGone:
-		if _, known := s.Instances[e.Instance]; known {
-			r := s.resource(e.Resource)
-			r.Alive = max(0, r.Alive-1)
-			s.Resources[e.Resource] = r
-		}
-		delete(s.Instances, e.Instance)
-		s.gone[e.Instance] = at
+		s.ended(at, e)
 	}
+}
+
+// ended takes the end of an instance in, unless its resource type knew of one when
+// it told of its instances.
+func (s *State) ended(at time.Time, e messages.InstanceGone) {
+	if _, lives := s.Instances[e.Instance]; lives {
+		r := s.resource(e.Resource)
+		if at.Before(r.AsOf) {
+			return
+		}
+		r.Alive = max(0, r.Alive-1)
+		s.Resources[e.Resource] = r
+		delete(s.Instances, e.Instance)
+	}
+	s.gone[e.Instance] = at
 }

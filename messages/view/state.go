@@ -37,14 +37,14 @@ type State struct {
 	// gone are the instances that have ended, by when: no later event makes one of
 	// them live again, only a status does.
 	gone map[messages.InstanceID]time.Time
+	// asOf is when the status was begun, and heard, for each resource type, when the
+	// last one was in which it was not silent.
+	asOf  time.Time
+	heard map[messages.ResourceName]time.Time
 }
 
 // Queue is one watched queue.
-type Queue struct {
-	messages.QueueStatus
-	// AsOf is when WaitSeconds was so.
-	AsOf time.Time
-}
+type Queue struct{ messages.QueueStatus }
 
 // Since is since when the first task in line waits; zero when none does.
 func (q Queue) Since() time.Time {
@@ -69,6 +69,7 @@ func newState() State {
 		Resources: make(map[messages.ResourceName]messages.ResourceStatus),
 		Instances: make(map[messages.InstanceID]messages.InstanceStatus),
 		gone:      make(map[messages.InstanceID]time.Time),
+		heard:     make(map[messages.ResourceName]time.Time),
 	}
 }
 
@@ -78,56 +79,70 @@ func (s *State) clone() State {
 	c := *s
 	c.Queues, c.Resources = maps.Clone(s.Queues), maps.Clone(s.Resources)
 	c.Instances, c.gone = maps.Clone(s.Instances), maps.Clone(s.gone)
+	c.heard = maps.Clone(s.heard)
 	c.QueueOrder, c.ResourceOrder = slices.Clone(s.QueueOrder), slices.Clone(s.ResourceOrder)
 	return c
 }
 
-// stateOf is what a status says. What was silent in it is taken from before: that
-// nobody answered does not mean that there is nothing.
-func stateOf(status messages.Status, before *State) State {
+// stateOf is what a status says. What was silent in it is taken from what was known
+// before any event, base: that nobody answered does not mean that there is nothing.
+// Names are in the order of shown.
+func stateOf(status messages.Status, base, shown *State) State {
 	s := newState()
+	s.asOf = status.At
 	s.Version, s.Holder, s.Epoch, s.StartedAt = status.Version, status.Holder, status.Epoch, status.StartedAt
 	s.Stopping, s.Pause, s.ClearML, s.EC2 = status.Stopping, status.Pause, status.ClearML, status.EC2
 	s.EventsPending, s.EventsLost = status.EventsPending, status.EventsLost
 	for _, q := range status.Queues {
 		s.QueueOrder = append(s.QueueOrder, q.Queue)
-		s.Queues[q.Queue] = Queue{QueueStatus: q, AsOf: status.At}
+		if q.AsOf.IsZero() { // told by a version that does not say
+			q.AsOf = status.At
+		}
+		s.Queues[q.Queue] = Queue{QueueStatus: q}
 	}
 	for _, r := range status.Resources {
+		if r.AsOf.IsZero() {
+			r.AsOf = status.At
+		}
 		s.ResourceOrder = append(s.ResourceOrder, r.Resource)
 		s.Resources[r.Resource] = r
+		s.heard[r.Resource] = status.At
 	}
 	for _, i := range status.Instances {
 		s.Instances[i.Instance] = i
 	}
 	for _, who := range status.Silent {
 		if name, ok := strings.CutPrefix(who, "queue "); ok {
-			s.keepQueue(before, messages.QueueName(name))
+			s.keepQueue(base, messages.QueueName(name))
 		}
 		if name, ok := strings.CutPrefix(who, "resource "); ok {
-			s.keepResource(before, messages.ResourceName(name))
+			s.keepResource(base, messages.ResourceName(name))
 		}
 	}
 	if len(status.Silent) > 0 { // else the status has the order of the configuration
-		s.order(before)
+		s.order(shown)
 	}
 	return s
 }
 
 func (s *State) keepQueue(before *State, name messages.QueueName) {
 	if was, ok := before.Queues[name]; ok {
-		s.QueueOrder = append(s.QueueOrder, name)
 		s.Queues[name] = was
+		s.QueueOrder = append(s.QueueOrder, name)
+		return
 	}
+	s.queue(name)
 }
 
 func (s *State) keepResource(before *State, name messages.ResourceName) {
 	was, ok := before.Resources[name]
 	if !ok {
+		s.resource(name)
 		return
 	}
 	s.ResourceOrder = append(s.ResourceOrder, name)
 	s.Resources[name] = was
+	s.heard[name] = before.heard[name]
 	for id, instance := range before.Instances {
 		if instance.Resource == name {
 			s.Instances[id] = instance

@@ -97,12 +97,15 @@ func (v *View) Resync(status messages.Status) bool {
 	if !newer && v.baseAt.number >= 0 && from.compare(v.baseAt) < 0 {
 		return false // newer events are under it for good
 	}
-	base := stateOf(status, &v.now)
+	base := stateOf(status, &v.base, &v.now)
 	for id, at := range v.now.gone {
 		_, lives := base.Instances[id]
 		if !lives && status.At.Sub(at) < goneFor {
 			base.gone[id] = at
 		}
+	}
+	if len(status.Silent) > 0 && v.baseAt.compare(from) < 0 {
+		from = v.baseAt // what was silent is known by the events since
 	}
 	v.base, v.baseAt, v.told, v.known, v.epoch = base, from, status.At, true, status.Epoch
 	v.events = slices.DeleteFunc(v.events, func(r messages.Recorded) bool { return markOf(r).compare(from) < 0 })
@@ -112,7 +115,11 @@ func (v *View) Resync(status messages.Status) bool {
 
 // Apply takes an event in. It returns false when it was known already.
 func (v *View) Apply(r messages.Recorded) bool {
-	if r.Event == nil || markOf(r).compare(v.baseAt) < 0 {
+	if r.Event == nil {
+		return false
+	}
+	if markOf(r).compare(v.baseAt) < 0 {
+		v.remember(r)
 		return false
 	}
 	if r.At.After(v.last) {
@@ -132,6 +139,14 @@ func (v *View) Apply(r messages.Recorded) bool {
 		v.compact()
 	}
 	return true
+}
+
+// remember takes from an event that is too old only that an instance has ended.
+func (v *View) remember(r messages.Recorded) {
+	e, ok := r.Event.(messages.InstanceGone)
+	if _, lives := v.now.Instances[e.Instance]; ok && !lives {
+		v.base.gone[e.Instance], v.now.gone[e.Instance] = r.At, r.At
+	}
 }
 
 func (v *View) rebuild() {

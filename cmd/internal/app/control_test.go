@@ -49,7 +49,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// status waits until somebody answers.
+// status waits until somebody answers. Each part of it says as of when it is.
 func (o operator) status() messages.Status {
 	o.t.Helper()
 	var status messages.Status
@@ -58,6 +58,16 @@ func (o operator) status() messages.Status {
 		status, err = o.Status(o.t.Context(), "test")
 		return err == nil
 	})
+	for _, q := range status.Queues {
+		if q.AsOf.Before(status.At) {
+			o.t.Errorf("queue %s told as of %s in a status of %s", q.Queue, q.AsOf, status.At)
+		}
+	}
+	for _, r := range status.Resources {
+		if r.AsOf.Before(status.At) {
+			o.t.Errorf("resource %s told as of %s in a status of %s", r.Resource, r.AsOf, status.At)
+		}
+	}
 	return status
 }
 
