@@ -39,6 +39,9 @@ type EventQuery struct {
 	Since time.Time
 	// Follow goes on with events as they are stored, until the context ends.
 	Follow bool
+	// CaughtUp, if set, is called once, between two events: all that were stored when
+	// the reading began have been handed on.
+	CaughtUp func()
 }
 
 // StoredEvent is an event with its place in the stream.
@@ -71,7 +74,7 @@ func (b *Bus) Events(ctx context.Context, query EventQuery, handle func(StoredEv
 		since := query.Since.UTC()
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
-	err = b.read(ctx, reading{stream: EventStream, config: config, follow: query.Follow}, func(message jetstream.Msg) error {
+	err = b.read(ctx, reading{stream: EventStream, config: config, follow: query.Follow, caughtUp: query.CaughtUp}, func(message jetstream.Msg) error {
 		stored, err := storedEvent(message)
 		if err != nil {
 			return err
@@ -120,6 +123,24 @@ type reading struct {
 	stream string
 	config jetstream.OrderedConsumerConfig
 	follow bool
+	// caughtUp is called when no message from before the beginning is left; nil when
+	// nobody wants to know.
+	caughtUp func()
+}
+
+// behind counts down what was stored when a reading began.
+type behind struct {
+	left     uint64
+	caughtUp func()
+}
+
+// handled is told that there are no more than so many messages left of those.
+func (b *behind) handled(left uint64) {
+	b.left = left
+	if left == 0 && b.caughtUp != nil {
+		b.caughtUp()
+		b.caughtUp = nil
+	}
 }
 
 // read calls handle for each message, in order and without gaps. Without
@@ -132,6 +153,8 @@ func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg)
 		return err
 	}
 	defer b.tidy(ctx, what.stream, consumer)
+	history := behind{caughtUp: what.caughtUp}
+	history.handled(consumer.CachedInfo().NumPending)
 	if !what.follow && consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
@@ -167,6 +190,7 @@ func (b *Bus) read(ctx context.Context, what reading, handle func(jetstream.Msg)
 		if err := handle(message); err != nil {
 			return err
 		}
+		history.handled(min(meta.NumPending, history.left-min(1, history.left)))
 		if !what.follow && meta.NumPending == 0 {
 			return nil
 		}

@@ -105,6 +105,38 @@ func TestEventsFollow(t *testing.T) {
 	}
 }
 
+// TestEventsCaughtUp holds that a reader is told once when it has everything that
+// was stored when it began, with events or without, however busy the stream is.
+func TestEventsCaughtUp(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, start(t, t.TempDir(), ""))
+	all := manyObserved("prod", 0, 30)
+	for _, stored := range []int{0, 10} {
+		if err := conn.Publish(t.Context(), all[:stored]); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		got, told := 0, []int{}
+		query := bus.EventQuery{Follow: true, CaughtUp: func() { told = append(told, got) }}
+		if stored == 0 {
+			query.CaughtUp = func() { told = append(told, got); cancel() }
+		}
+		err := conn.Events(ctx, query, func(bus.StoredEvent) error {
+			if got++; got < len(all)-stored { // one behind it for each that it reads
+				return conn.Publish(t.Context(), all[stored+got-1:stored+got])
+			}
+			cancel()
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("ended with %v", err)
+		}
+		if !slices.Equal(told, []int{stored}) {
+			t.Errorf("with %d stored it was told after %v", stored, told)
+		}
+	}
+}
+
 // The request for messages gets lost: the reader must notice the silence.
 func TestEventsSurviveALostRequest(t *testing.T) {
 	t.Parallel()

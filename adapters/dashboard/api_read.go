@@ -110,6 +110,13 @@ func (s *Server) past(w http.ResponseWriter, r *http.Request) {
 		bad.write(w)
 		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), askLength)
+	defer cancel()
+	select {
+	case <-found.complete:
+	case <-ctx.Done(): // a part of the past is still being read: this is what there is
+	case <-s.closing:
+	}
 	writeJSON(w, http.StatusOK, found.past(while))
 }
 

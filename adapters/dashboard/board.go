@@ -29,6 +29,8 @@ type board struct {
 	mu       sync.Mutex
 	view     *view.View
 	history  *view.History
+	replay   *replay       // nil once the events that were kept have been read
+	complete chan struct{} // closed then
 	spending *view.Spending
 	lines    []messages.Recorded // the last linesMax
 	problem  string              // why the status is old; empty when it is not
@@ -72,6 +74,7 @@ type deltaFrame struct {
 
 func newBoard(name messages.AutoscalerName, c Config) *board {
 	return &board{
+		replay: newReplay(), complete: make(chan struct{}),
 		name: name, clock: c.Clock, line: c.Words, reason: c.Reason, hub: newHub(), view: view.New(), history: view.NewHistory(),
 		spending: view.NewSpending(), sent: picture{instances: make(map[messages.InstanceID]instanceRow)}, changed: true,
 	}
@@ -81,7 +84,11 @@ func newBoard(name messages.AutoscalerName, c Config) *board {
 func (b *board) apply(r messages.Recorded) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.remember(r.At)
+	if b.replay != nil {
+		b.replay.apply(r)
+	} else {
+		b.remember(r.At)
+	}
 	b.spending.Apply(r)
 	b.view.Apply(r)
 	for i := len(b.lines) - 1; i >= max(0, len(b.lines)-500); i-- {
@@ -98,7 +105,12 @@ func (b *board) apply(r messages.Recorded) {
 	b.changed = true
 }
 
+// remember puts how things stand into the history, once that is known: by a status,
+// or by the events. The caller holds mu.
 func (b *board) remember(now time.Time) {
+	if _, told := b.view.Told(); b.replay != nil && !told {
+		return
+	}
 	b.samples = append(b.samples, b.history.Advance(b.view.State(), now)...)
 	b.samples = b.samples[max(0, len(b.samples)-100):]
 }

@@ -32,6 +32,8 @@ type boards struct {
 	all    []*board
 	about  map[messages.AutoscalerName]Autoscaler
 	list   *listBoard
+	// caughtUp says that the events that were kept have been read.
+	caughtUp bool
 }
 
 func newBoards(c Config) *boards {
@@ -83,7 +85,7 @@ func (b *boards) follow(ctx context.Context) {
 				found.apply(r)
 			}
 			since = r.At.Add(-overlap)
-		})
+		}, b.replayed)
 		if ctx.Err() != nil {
 			return
 		}
@@ -116,6 +118,25 @@ func (b *boards) refresh(ctx context.Context) {
 		}
 	}
 	b.all = all
+	b.caught()
+}
+
+// replayed is called when the events that were kept have been read.
+func (b *boards) replayed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.caughtUp = true
+	b.caught()
+}
+
+// caught tells the boards, new ones too. The caller holds mu.
+func (b *boards) caught() {
+	if !b.caughtUp {
+		return
+	}
+	for _, one := range b.all {
+		one.caughtUp()
+	}
 }
 
 // resync asks every autoscaler for its status, all at the same time.

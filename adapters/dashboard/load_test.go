@@ -86,7 +86,7 @@ func report(t *testing.T, world *dashtest.World, all []*arrivals, begun time.Tim
 		if len(stored) == 1 {
 			time.AfterFunc(100*time.Millisecond, cancel)
 		}
-	})
+	}, func() {})
 	var delays []time.Duration
 	bytes := 0
 	for i, a := range all {

@@ -55,8 +55,9 @@ type Operator interface {
 // Events are what the autoscalers of all processes record.
 type Events interface {
 	// Events calls handle for each event that was stored since a time, in order,
-	// and goes on with new ones until ctx ends or the bus is lost.
-	Events(ctx context.Context, since time.Time, handle func(messages.Recorded)) error
+	// and goes on with new ones until ctx ends or the bus is lost. Between two of
+	// them it calls caughtUp once: those that were stored already have been handled.
+	Events(ctx context.Context, since time.Time, handle func(messages.Recorded), caughtUp func()) error
 }
 
 // Wizard makes configuration files out of answers. Its values are JSON for the

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -96,6 +97,15 @@ func (h *History) Advance(s *State, now time.Time) []Sample {
 	return fresh[max(0, len(fresh)-100):]
 }
 
+// Prepend puts what past has from before the first sample in front of it.
+func (h *History) Prepend(past *History) {
+	h.fine.prepend(past.fine.all())
+	h.coarse.prepend(past.coarse.all())
+	if h.next.IsZero() {
+		h.next = past.next
+	}
+}
+
 // Since are the samples of the last while before now, oldest first, with the step
 // that covers it.
 func (h *History) Since(now time.Time, while time.Duration) ([]Sample, time.Duration) {
@@ -129,6 +139,16 @@ func (r *ring) push(s Sample) {
 	}
 	r.samples[r.first] = s
 	r.first = (r.first + 1) % r.size
+}
+
+func (r *ring) prepend(past []Sample) {
+	all := r.all()
+	if len(all) > 0 {
+		first := all[0].At
+		past = slices.DeleteFunc(past, func(s Sample) bool { return !s.At.Before(first) })
+	}
+	all = append(past, all...)
+	r.samples, r.first = all[max(0, len(all)-r.size):], 0
 }
 
 func (r *ring) all() []Sample {

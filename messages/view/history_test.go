@@ -41,6 +41,39 @@ func TestHistoryKeepsEachMoment(t *testing.T) {
 	}
 }
 
+func TestHistoryPrepends(t *testing.T) {
+	t.Parallel()
+
+	past, now := view.NewHistory(), view.NewHistory()
+	one, two := stateWith(messages.ConditionBusy), stateWith(messages.ConditionBusy, messages.ConditionIdle)
+	past.Advance(one, at(0))
+	past.Advance(one, at(100))
+	now.Advance(two, at(60))
+	now.Advance(two, at(120))
+	now.Prepend(past)
+	now.Advance(two, at(130))
+	samples, _ := now.Since(at(130), time.Hour)
+	if len(samples) != 14 {
+		t.Fatalf("got %d samples of 0 to 130: %+v", len(samples), samples)
+	}
+	for n, s := range samples {
+		want := 1
+		if n >= 6 {
+			want = 2
+		}
+		if !s.At.Equal(at(10*n)) || s.Resources["r"] != want {
+			t.Errorf("sample %d is of %s with %d instances, want %d", n, s.At, s.Resources["r"], want)
+		}
+	}
+	// What has seen nothing goes on where the past ends.
+	empty := view.NewHistory()
+	empty.Prepend(past)
+	empty.Advance(two, at(110))
+	if samples, _ := empty.Since(at(110), time.Hour); len(samples) != 12 || samples[11].Resources["r"] != 2 {
+		t.Errorf("got %+v", samples)
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 

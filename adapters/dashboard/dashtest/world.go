@@ -408,8 +408,8 @@ func (w *World) Apply(_ context.Context, yaml []byte) error {
 }
 
 // Events implements [dashboard.Events].
-func (w *World) Events(ctx context.Context, since time.Time, handle func(messages.Recorded)) error {
-	r := &reader{wake: make(chan struct{}, 1)}
+func (w *World) Events(ctx context.Context, since time.Time, handle func(messages.Recorded), caughtUp func()) error {
+	r, once := &reader{wake: make(chan struct{}, 1)}, sync.OnceFunc(caughtUp)
 	w.mu.Lock()
 	w.readers[r] = struct{}{}
 	w.mu.Unlock()
@@ -428,6 +428,7 @@ func (w *World) Events(ctx context.Context, since time.Time, handle func(message
 				handle(event)
 			}
 		}
+		once()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
@@ -18,6 +19,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/messages"
 )
 
 // TestDashboard asks a whole process over HTTP: what it shows is what runs, orders
@@ -82,6 +84,45 @@ func TestDashboard(t *testing.T) {
 	}
 	if text := log.String(); strings.Contains(text, token) || strings.Contains(text, "not-to-be-seen") {
 		t.Error("the log holds a secret")
+	}
+}
+
+// TestChartsAfterRestart holds that the charts of a process that has just started
+// begin with the events that are kept, whoever asks first.
+func TestChartsAfterRestart(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer r.close()
+	file := r.load("1h", 1)
+	file.HTTP.Listen = "127.0.0.1:0"
+	began := time.Now().Add(-50 * time.Minute).Truncate(time.Minute)
+	for run := range 4 {
+		process, err := app.Start(t.Context(), app.Options{File: file, Version: "v9", Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 {
+			err = process.Bus().Publish(t.Context(), []messages.Recorded{{
+				ID: "long.ago", Autoscaler: "test", At: began.Add(-time.Second), Event: messages.InstanceLaunched{Instance: "i-1", Resource: "gpu"},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			r.until(func() bool { return process.Web() != "" }, "the page is served")
+			page := client{t: t, url: process.Web()}
+			var chart struct{ At []int64 }
+			r.until(func() bool { // until somebody knows the autoscaler
+				status, text := page.ask("GET", "/autoscalers/test/history?range=1h", nil)
+				return status == http.StatusOK && json.Unmarshal([]byte(text), &chart) == nil
+			}, "there is a history")
+			if len(chart.At) < 300 || chart.At[0] != began.UnixMilli() {
+				t.Errorf("restart %d: the charts have %d samples; want the first one of %s: %v", run, len(chart.At), began, chart.At[:min(1, len(chart.At))])
+			}
+		}
+		if err := process.Stop(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -181,8 +181,8 @@ func (d dashboardPorts) losesNone(path string) error {
 }
 
 // Events implements [dashboard.Events].
-func (d dashboardPorts) Events(ctx context.Context, since time.Time, handle func(messages.Recorded)) error {
-	return d.p.bus.Events(ctx, bus.EventQuery{Since: since, Follow: true}, func(stored bus.StoredEvent) error {
+func (d dashboardPorts) Events(ctx context.Context, since time.Time, handle func(messages.Recorded), caughtUp func()) error {
+	return d.p.bus.Events(ctx, bus.EventQuery{Since: since, Follow: true, CaughtUp: caughtUp}, func(stored bus.StoredEvent) error {
 		if stored.Event != nil {
 			handle(stored.Recorded)
 		}
