@@ -1,9 +1,11 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
 	"golang.org/x/term"
+
+	"github.com/ebbscale/ebb/messages"
+	"github.com/ebbscale/ebb/messages/view"
 )
 
 // frames is how often the live view is drawn.
@@ -44,7 +49,7 @@ func (s *screen) during(ctx context.Context, work func(context.Context) error) e
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	program := tea.NewProgram(view{board: s.board}, tea.WithOutput(s.out), tea.WithContext(ctx), tea.WithAltScreen())
+	program := tea.NewProgram(picture{board: s.board}, tea.WithOutput(s.out), tea.WithContext(ctx), tea.WithAltScreen())
 	done := make(chan error, 1)
 	go func() {
 		done <- work(ctx)
@@ -57,8 +62,8 @@ func (s *screen) during(ctx context.Context, work func(context.Context) error) e
 	return <-done
 }
 
-// view is the bubbletea model of the board.
-type view struct {
+// picture is the bubbletea model of the board.
+type picture struct {
 	board  *board
 	width  int
 	height int
@@ -69,35 +74,36 @@ type frame struct{}
 func nextFrame() tea.Cmd { return tea.Tick(frames, func(time.Time) tea.Msg { return frame{} }) }
 
 // Init implements tea.Model.
-func (v view) Init() tea.Cmd { return nextFrame() }
+func (p picture) Init() tea.Cmd { return nextFrame() }
 
 // Update implements tea.Model.
-func (v view) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+func (p picture) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := message.(type) {
 	case tea.KeyMsg:
 		if key := m.String(); key == "q" || key == "ctrl+c" || key == "esc" {
-			return v, tea.Quit
+			return p, tea.Quit
 		}
 	case tea.WindowSizeMsg:
-		v.width, v.height = m.Width, m.Height
+		p.width, p.height = m.Width, m.Height
 	case frame:
-		return v, nextFrame()
+		return p, nextFrame()
 	}
-	return v, nil
+	return p, nil
 }
 
 // View implements tea.Model.
-func (v view) View() string {
-	v.board.mu.Lock()
-	defer v.board.mu.Unlock()
-	return v.board.draw(max(60, v.width), max(24, v.height))
+func (p picture) View() string {
+	p.board.mu.Lock()
+	defer p.board.mu.Unlock()
+	return p.board.draw(max(60, p.width), max(24, p.height))
 }
 
-// colors of the phases: what costs without working stands out.
-func paint(phase string) lipgloss.Style {
-	color := map[string]string{
-		"booting": "39", "idle": "214", "busy": "42", "draining": "213", "terminating": "203",
-	}[phase]
+// paint has a color for each condition: what costs without working stands out.
+func paint(condition messages.Condition) lipgloss.Style {
+	color := map[messages.Condition]string{
+		messages.ConditionBooting: "39", messages.ConditionIdle: "214", messages.ConditionBusy: "42",
+		messages.ConditionVanished: "203", messages.ConditionDraining: "213", messages.ConditionTerminating: "203",
+	}[condition]
 	return lipgloss.NewStyle().Foreground(lipgloss.Color(color))
 }
 
@@ -105,21 +111,29 @@ func paint(phase string) lipgloss.Style {
 // holds the lock.
 func (b *board) draw(width, height int) string {
 	bold, dim := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true)
+	state := b.view.State()
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s  %s   %d jobs   %d events   %s\n\n", bold.Render("ebb demo"),
 		b.clock.Now().Format("Mon 15:04:05"), b.jobs, b.events, dim.Render("q quits"))
 	fmt.Fprintf(&text, "%s\n", bold.Render("QUEUE          WAITING  WHY"))
-	for _, q := range b.queues {
-		fmt.Fprintf(&text, "%-14s %7d  %s\n", q.name, q.waiting, dim.Render(clip(why(q), width-26)))
+	for _, name := range state.QueueOrder {
+		q := state.Queues[name]
+		fmt.Fprintf(&text, "%-14s %7d  %s\n", name, q.Waiting, dim.Render(clip(why(q.Verdict), width-26)))
 	}
 	fmt.Fprintf(&text, "\n%s\n", bold.Render("RESOURCE TYPE                       INSTANCES"))
-	for _, r := range b.resources {
-		fmt.Fprintf(&text, "%-14s %-20s %s\n", r.name, dim.Render(fmt.Sprintf("%-20s", r.kind)), b.bar(r))
+	instances := sorted(state)
+	for _, name := range state.ResourceOrder {
+		r := state.Resources[name]
+		kind := ""
+		if len(r.Offerings) > 0 { // what is not configured has none
+			kind = fmt.Sprintf("%s %s", r.Offerings[0].Market, r.Offerings[0].InstanceType)
+		}
+		fmt.Fprintf(&text, "%-14s %s %s\n", name, dim.Render(fmt.Sprintf("%-20s", kind)), bar(r, instances))
 	}
 	fmt.Fprintf(&text, "\n%s\n", bold.Render("INSTANCE             TYPE          STATE        FOR       TASK"))
-	for _, i := range b.sorted() {
-		fmt.Fprintf(&text, "%-20s %-13s %s %-9s %s\n", i.id, i.offering.InstanceType,
-			paint(i.phase).Render(fmt.Sprintf("%-12s", i.phase)), b.clock.Now().Sub(i.since).Round(time.Second), clip(i.task, width-58))
+	for _, i := range instances {
+		fmt.Fprintf(&text, "%-20s %-13s %s %-9s %s\n", i.Instance, i.Offering.InstanceType,
+			paint(i.Condition).Render(fmt.Sprintf("%-12s", i.Condition)), b.clock.Now().Sub(i.Since).Round(time.Second), clip(i.TaskName, width-58))
 	}
 	fmt.Fprintf(&text, "\n%s\n", bold.Render("EVENTS"))
 	fitting := max(0, height-strings.Count(text.String(), "\n")-1)
@@ -130,8 +144,7 @@ func (b *board) draw(width, height int) string {
 }
 
 // why is the verdict on a queue in a few words.
-func why(q *queueRow) string {
-	v := q.verdict
+func why(v messages.QueuePlanned) string {
 	if v.Waiting == 0 {
 		return "nothing waits"
 	}
@@ -142,30 +155,26 @@ func why(q *queueRow) string {
 	return strings.Join(parts, "; ")
 }
 
-// bar draws one block for each instance, in the color of its phase, and a dot
+// bar draws one block for each instance, in the color of its condition, and a dot
 // for each that there may still be.
-func (b *board) bar(r *resourceRow) string {
+func bar(r messages.ResourceStatus, instances []messages.InstanceStatus) string {
 	var text strings.Builder
 	alive := 0
-	for _, i := range b.sorted() {
-		if i.resource == r.name {
+	for _, i := range instances {
+		if i.Resource == r.Resource {
 			alive++
-			text.WriteString(paint(i.phase).Render("■ "))
+			text.WriteString(paint(i.Condition).Render("■ "))
 		}
 	}
-	text.WriteString(strings.Repeat("· ", max(0, r.max-alive)))
-	return fmt.Sprintf("%s %d/%d", text.String(), alive, r.max)
+	text.WriteString(strings.Repeat("· ", max(0, r.Max-alive)))
+	return fmt.Sprintf("%s %d/%d", text.String(), alive, r.Max)
 }
 
-func (b *board) sorted() []*instanceRow {
-	rows := make([]*instanceRow, 0, len(b.instances))
-	for _, row := range b.instances {
-		rows = append(rows, row)
-	}
-	slices.SortFunc(rows, func(x, y *instanceRow) int {
-		return strings.Compare(string(x.resource)+string(x.id), string(y.resource)+string(y.id))
+// sorted are the instances by resource type and id.
+func sorted(state *view.State) []messages.InstanceStatus {
+	return slices.SortedFunc(maps.Values(state.Instances), func(x, y messages.InstanceStatus) int {
+		return cmp.Or(cmp.Compare(x.Resource, y.Resource), cmp.Compare(x.Instance, y.Instance))
 	})
-	return rows
 }
 
 // clip cuts a text to a width in runes.
