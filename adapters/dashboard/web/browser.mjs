@@ -1,6 +1,8 @@
 // Drives the page in a real browser, for the contract tests:
 //   node browser.mjs demo  URL TOKEN [PICTURES]   against `ebb demo`
 //   node browser.mjs world URL TOKEN [PICTURES]   against 1,000 instances in memory, with a wizard
+//   node browser.mjs tls   URL TOKEN [PICTURES]   over TLS of an authority that nobody knows, looking with
+//     EBB_USER and EBB_PASSWORD, by the protocol EBB_PROTOCOL (h2 or http/1.1)
 // It prints what it did, and exits 1 with the reason when the page does not do it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -310,9 +312,69 @@ async function wizard() {
   say("imported a file in the wizard and downloaded it again");
 }
 
+// tls signs in to look and once more to act, and holds a stream for longer than an
+// answer may take that is none.
+async function tls() {
+  const strict = await (await browser.newContext()).newPage();
+  await assert.rejects(strict.goto(url), /ERR_CERT_AUTHORITY_INVALID/);
+  say("an authority that nobody knows is refused");
+
+  const { EBB_USER: user, EBB_PASSWORD: password, EBB_PROTOCOL: protocol } = process.env;
+  const page = await open("/a/prod", { ignoreHTTPSErrors: true });
+  const streams = [];
+  page.on("request", (r) => r.url().endsWith("/stream") && streams.push(Date.now()));
+  await page.getByRole("heading", { name: "Sign in to look" }).waitFor();
+  assert.deepEqual(await basic(page, user, "not-the-password"), [401, 401]);
+  assert.deepEqual(await basic(page, user, password), [200, 401]);
+  say("a password looks, and does not act");
+
+  await page.locator("main").getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: /^Use a user and password/ }).click();
+  await page.getByLabel("User").fill(user);
+  await signIn(page, password);
+  await page.locator(".live.on").waitFor();
+  await until("the instances", 10, async () => (await rows(page)).length > 0);
+  const spoken = await page.evaluate(() => performance.getEntriesByType("navigation")[0].nextHopProtocol);
+  assert.equal(spoken, protocol);
+  await picture(page, `dashboard-tls-${protocol.replace("/", "")}`);
+
+  await page.locator("#instances tbody .cell-button").first().click();
+  const id = await page.locator("dialog h2").innerText();
+  const refused = await page.evaluate(async (instance) => {
+    const r = await fetch("/api/v1/autoscalers/prod/drain", { method: "POST", headers: { "X-Ebb-Page": "1" }, body: JSON.stringify({ instance }) });
+    return [r.status, await r.json()];
+  }, id);
+  assert.equal(refused[0], 401);
+  assert.match(refused[1].error, /token/);
+  await page.getByRole("button", { name: "Drain…" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await signIn(page, token);
+  await drain(page, id);
+  const cookies = await page.context().cookies();
+  assert.deepEqual(cookies.map((c) => [c.name, c.secure, c.httpOnly, c.sameSite]), [["__Host-ebb_session", true, true, "Strict"]]);
+  say(`refused without the token and allowed with it, by ${spoken}`);
+
+  const opened = streams.at(-1);
+  const seen = () => page.locator("#log .line").last().innerText();
+  await until("a stream as long as no answer may be", 60, async () => Date.now() - opened > 35_000);
+  const last = await seen();
+  await until("a change after half a minute", 10, async () => (await seen()) !== last);
+  assert.equal(streams.at(-1), opened, "the stream was opened again");
+  await page.locator(".live.on").waitFor();
+  say(`the stream lives after ${Math.round((Date.now() - opened) / 1000)} s`);
+}
+
+// basic is what reading and acting are answered with a user and a password.
+async function basic(page, user, password) {
+  const headers = { Authorization: "Basic " + Buffer.from(`${user}:${password}`).toString("base64") };
+  const read = await page.request.get(url + "/api/v1/autoscalers", { headers });
+  const act = await page.request.post(url + "/api/v1/autoscalers/prod/idle", { headers, data: {} });
+  return [read.status(), act.status()];
+}
+
 let status = 0;
 try {
-  await { demo, world }[mode]();
+  await { demo, world, tls }[mode]();
 } catch (e) {
   faults.push(e.stack);
   for (const context of browser.contexts())

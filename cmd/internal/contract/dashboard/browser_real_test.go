@@ -5,11 +5,21 @@ package dashboard_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -71,42 +81,119 @@ func TestDemo(t *testing.T) {
 // TestWorld looks at 1,000 instances: tables, keyboard, phone, dark, the wizard, and
 // axe finds nothing serious anywhere.
 func TestWorld(t *testing.T) {
-	world := dashtest.New(clock.System(), 1, 1000, "prod", "research")
+	server, listener := live(t, 1000, func(*dashboard.Config) {})
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, listener) }()
+	browse(t, "world", "http://"+listener.Addr().String(), token)
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTLS serves as a dashboard does that other machines can reach, with a
+// certificate of nobody's authority: by HTTP/2, and by HTTP/1.1 for whoever has a
+// proxy between.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	for protocol, two := range map[string]bool{"h2": true, "http/1.1": false} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			const user, password = "ana", "a-password-of-the-browser-test"
+			cert, key := certificate(t)
+			page, listener := live(t, 40, func(c *dashboard.Config) {
+				_, port, _ := net.SplitHostPort(c.Listen)
+				// It listens on loopback and believes that it does not.
+				c.Listen, c.TLS, c.User, c.Password = net.JoinHostPort("0.0.0.0", port), true, user, password
+			})
+			server := page.HTTP()
+			server.Protocols = new(http.Protocols)
+			server.Protocols.SetHTTP1(true)
+			server.Protocols.SetHTTP2(two)
+			served := make(chan error, 1)
+			go func() { served <- server.ServeTLS(listener, cert, key) }()
+			browse(t, "tls", "https://"+listener.Addr().String(), token, "EBB_USER="+user, "EBB_PASSWORD="+password, "EBB_PROTOCOL="+protocol)
+			page.Close()
+			if err := server.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// live is a dashboard over a world of n instances in which something happens all the
+// time, and where it is to listen. It ends with the test.
+func live(t *testing.T, n int, change func(*dashboard.Config)) (*dashboard.Server, net.Listener) {
+	t.Helper()
+	world := dashtest.New(clock.System(), 1, n, "prod", "research")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := dashboard.New(dashboard.Config{
+	config := dashboard.Config{
 		Engine: world, Operator: world, Events: world, Wizard: dashtest.Wizard{},
 		Words: func(r messages.Recorded) string { return eventtext.Words(r.Event) }, Reason: eventtext.Reason,
 		Clock: clock.System(), Wall: clock.System(), Version: "test", Listen: listener.Addr().String(), Token: token, Log: zerolog.New(os.Stderr),
-	})
+	}
+	change(&config)
+	server, err := dashboard.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	served, fed := make(chan error, 1), make(chan struct{})
-	go func() { served <- server.Serve(ctx, listener) }()
-	go func() {
-		defer close(fed)
-		go server.Run(ctx)
+	ctx, cancel := context.WithCancel(context.Background())
+	var fed sync.WaitGroup
+	fed.Go(func() { server.Run(ctx) })
+	fed.Go(func() {
 		beat := time.NewTicker(50 * time.Millisecond)
 		defer beat.Stop()
 		for ctx.Err() == nil {
 			world.StepAll()
 			<-beat.C
 		}
-	}()
-	browse(t, "world", "http://"+listener.Addr().String(), token)
-	cancel()
-	<-fed
-	if err := <-served; err != nil {
-		t.Error(err)
+	})
+	t.Cleanup(func() {
+		cancel()
+		fed.Wait()
+	})
+	return server, listener
+}
+
+// certificate makes one for 127.0.0.1 that has signed itself, as two files.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
 	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ebb's browser test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: signed}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
 }
 
 // browse runs the script; what it prints is the story of the test.
-func browse(t *testing.T, mode, url, token string) {
+func browse(t *testing.T, mode, url, token string, environment ...string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(web, "node_modules", "playwright-core")); err != nil {
 		t.Fatalf("%v; run make web-modules first", err)
@@ -122,7 +209,7 @@ func browse(t *testing.T, mode, url, token string) {
 	ctx, cancel := context.WithTimeout(t.Context(), browserLimit)
 	defer cancel()
 	script := exec.CommandContext(ctx, "node", "browser.mjs", mode, url, token, pictures)
-	script.Dir, script.Env = web, append(os.Environ(), "EBB_FAULTS="+t.TempDir())
+	script.Dir, script.Env = web, append(append(os.Environ(), "EBB_FAULTS="+t.TempDir()), environment...)
 	out, err := script.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
