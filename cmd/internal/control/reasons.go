@@ -103,14 +103,19 @@ func blocked(status messages.Status, r resource, reason messages.Reason) (text, 
 	}
 	var texts, cures []string
 	for _, class := range classes {
-		texts, cures = append(texts, refusal(status, class, by[class])), append(cures, cureOf(class))
+		words, cure := refused(class)
+		of := " for "
+		if class == classBoots {
+			of = " of "
+		}
+		texts, cures = append(texts, words+of+whereAndWhen(status, by[class])), append(cures, cure)
 	}
 	return "can launch nothing now: " + strings.Join(texts, "; "), strings.Join(slices.Compact(cures), "; ")
 }
 
-// refusal is what EC2 said about some offerings: "EC2 has no capacity for spot
-// g5.xlarge in us-east-1a (asked again in 2m)".
-func refusal(status messages.Status, class messages.FailureClass, blocks []messages.Blocked) string {
+// whereAndWhen names offerings and when they are asked for again: "spot g5.xlarge in
+// us-east-1a (asked again in 2m)".
+func whereAndWhen(status messages.Status, blocks []messages.Blocked) string {
 	names := make([]string, 0, len(blocks))
 	soonest := blocks[0].Until
 	for _, b := range blocks {
@@ -123,11 +128,7 @@ func refusal(status messages.Status, class messages.FailureClass, blocks []messa
 	if !soonest.After(status.At) {
 		again = "asked again now"
 	}
-	of := "for"
-	if class == classBoots {
-		of = "of"
-	}
-	return fmt.Sprintf("%s %s %s (%s)", classWords(class), of, firstOf(names, 3), again)
+	return fmt.Sprintf("%s (%s)", firstOf(names, 3), again)
 }
 
 // careful is a resource type that could not launch at the last decision, or only
@@ -138,62 +139,45 @@ func careful(reason messages.Reason) (text, cure string) {
 	if !found {
 		class, rest = "", reason.Detail
 	}
+	words, cure := refused(messages.FailureClass(class))
 	text = "launches little: "
 	if class != "" {
-		text = "was refused: " + classWords(messages.FailureClass(class)) + "; "
+		text = "was refused: " + words + "; "
 	}
 	if rest == "" {
 		rest = "it is asked again by itself"
 	}
-	return text + rest, cureOf(messages.FailureClass(class))
+	return text + rest, cure
 }
 
-// classWords is a class of refusals in words that "for" and an offering may follow.
-func classWords(class messages.FailureClass) string {
+// refused is a class of refusals in words that "for" and an offering may follow, and
+// what can be done about it.
+func refused(class messages.FailureClass) (words, cure string) {
+	const itself = "it is asked again by itself; ebb events --kind instance.refused has the words of EC2"
 	switch class {
 	case messages.ClassNoCapacity:
-		return "EC2 has no capacity"
+		return "EC2 has no capacity", "list more zones or instance types, or turn on_demand_fallback on"
 	case messages.ClassNoAddresses:
-		return "the subnet has no free address"
+		return "the subnet has no free address", "list another subnet, or free addresses in this one"
 	case messages.ClassQuota:
-		return "the quota of the AWS account is used up"
+		return "the quota of the AWS account is used up", "ask AWS for a higher vCPU quota of this family, or list instance types of another"
 	case messages.ClassMarketClosed:
-		return "the AWS account may not use this market"
+		return "the AWS account may not use this market", "choose another market, zone or instance type"
 	case messages.ClassUnsupported:
-		return "AWS has no offer"
+		return "AWS has no offer", "choose another market, zone or instance type"
 	case messages.ClassUnauthorized:
-		return "the credentials lack a permission"
+		return "the credentials lack a permission",
+			"compare the role with ebb iam-policy; ebb doctor names the missing action; then ebb reload has it asked at once"
 	case messages.ClassInvalid, messages.ClassNotFound:
-		return "EC2 says that the request is wrong"
+		return "EC2 says that the request is wrong",
+			"ebb doctor checks AMI, subnet, groups and key pair; ebb events --kind instance.refused has the words of EC2; then ebb reload has it asked at once"
 	case messages.ClassThrottled:
-		return "EC2 is asked too often"
+		return "EC2 is asked too often", itself
 	case classBoots:
-		return "no worker appeared on the last instances"
+		return "no worker appeared on the last instances", "ebb events --kind instance.unready has the end of their console output"
 	default:
+		return spaced(string(class)), itself
 	}
-	return spaced(string(class))
-}
-
-// cureOf is what can be done about a class of refusals.
-func cureOf(class messages.FailureClass) string {
-	switch class {
-	case messages.ClassNoCapacity:
-		return "list more zones or instance types, or turn on_demand_fallback on"
-	case messages.ClassNoAddresses:
-		return "list another subnet, or free addresses in this one"
-	case messages.ClassQuota:
-		return "ask AWS for a higher vCPU quota of this family, or list instance types of another"
-	case messages.ClassMarketClosed, messages.ClassUnsupported:
-		return "choose another market, zone or instance type"
-	case messages.ClassUnauthorized:
-		return "compare the role with ebb iam-policy; ebb doctor names the missing action; then ebb reload has it asked at once"
-	case messages.ClassInvalid, messages.ClassNotFound:
-		return "ebb doctor checks AMI, subnet, groups and key pair; ebb events --kind instance.refused has the words of EC2; then ebb reload has it asked at once"
-	case classBoots:
-		return "ebb events --kind instance.unready has the end of their console output"
-	default:
-	}
-	return "it is asked again by itself; ebb events --kind instance.refused has the words of EC2"
 }
 
 func spaced(code string) string { return strings.ReplaceAll(code, "_", " ") }
