@@ -83,9 +83,13 @@ func body(response *http.Response) string {
 	return string(text)
 }
 
+// patience is how long something is waited for that comes at once, on a machine that
+// has much else to do.
+const patience = time.Minute
+
 func waitFor(tb testing.TB, what string, so func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if so() {
 			return
 		}
