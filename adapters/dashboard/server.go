@@ -3,10 +3,14 @@ package dashboard
 import (
 	"context"
 	"errors"
+	"log" //nolint:depguard // net/http takes no other
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -64,8 +68,17 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) HTTP() *http.Server {
 	return &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerPatience, ReadTimeout: readPatience, WriteTimeout: answerPatience,
-		IdleTimeout: idlePatience, MaxHeaderBytes: headerMost, ConnContext: shallow,
+		IdleTimeout: idlePatience, MaxHeaderBytes: headerMost, ConnContext: shallow, ErrorLog: log.New(complaints{s.config.Log}, "", 0),
 	}
+}
+
+// complaints are what net/http says of connections, such as that somebody does not
+// trust the certificate.
+type complaints struct{ log zerolog.Logger }
+
+func (c complaints) Write(line []byte) (int, error) {
+	c.log.Info().Msg("dashboard: " + strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 // Serve answers on a listener until ctx ends; streams end at once then, other
