@@ -71,6 +71,7 @@ type instance struct {
 	ended        time.Time // shutting down since
 	endedBy      string
 	registered   bool
+	unready      bool        // an event said that it has no worker: it boots no more
 	worked       []time.Time // when its agent registered first, and when tasks ended
 	picked       time.Time   // when it certainly had not been told to drain yet
 	drained      bool        // its supervisor has said so last
@@ -167,7 +168,7 @@ func (l *laws) needed(spec Resource) {
 	now := l.world.Now()
 	booting := 0
 	for _, i := range l.order {
-		if i.resource != spec.Name || !i.ended.IsZero() || i.registered || now.Sub(i.launched) >= spec.MaxSpinUp {
+		if i.resource != spec.Name || !i.ended.IsZero() || i.registered || i.unready || now.Sub(i.launched) >= spec.MaxSpinUp-l.skewed() {
 			continue
 		}
 		if _, replaced := l.dismissed[i.id]; replaced {

@@ -82,7 +82,9 @@ func (l *laws) said(where string, text []byte) {
 
 // told judges what an event says against what is true.
 func (l *laws) told(recorded messages.Recorded) {
-	i := l.instances[recorded.Event.About()]
+	if i := l.instances[recorded.Event.About()]; i != nil {
+		l.toldOf(i, recorded)
+	}
 	switch e := any(recorded.Event).(type) {
 	case messages.QueueObserved:
 		l.toldWaiting(recorded.At, e)
@@ -90,23 +92,25 @@ func (l *laws) told(recorded messages.Recorded) {
 		if e.Class == messages.ClassNoCapacity && !e.RetryAt.IsZero() && !slices.Contains(capacityCodes(), e.Code) {
 			l.breach("%s is left out for want of capacity, and EC2 said %q", e.Offering, e.Code)
 		}
-	case messages.InstanceDraining:
-		if i != nil {
-			i.calledOff, i.picked = time.Time{}, l.soonest(recorded.At)
-		}
-	case messages.InstanceKept, messages.InstanceRecalled:
-		if i != nil {
-			i.calledOff = l.world.Now()
-		}
-	case messages.InstanceTerminating:
-		if i != nil {
-			l.toldIdle(i, e)
-			l.toldDead(e)
-		}
 	case messages.TaskRequeued:
 		if t := l.tasks[string(e.Task)]; t != nil {
 			t.toldBack = l.world.Now()
 		}
+	}
+}
+
+// toldOf judges what an event says of an instance.
+func (l *laws) toldOf(i *instance, recorded messages.Recorded) {
+	switch e := any(recorded.Event).(type) {
+	case messages.InstanceDraining:
+		i.calledOff, i.picked = time.Time{}, l.soonest(recorded.At)
+	case messages.InstanceKept, messages.InstanceRecalled:
+		i.calledOff = l.world.Now()
+	case messages.InstanceUnready:
+		i.unready = true
+	case messages.InstanceTerminating:
+		l.toldIdle(i, e)
+		l.toldDead(e)
 	}
 }
 
