@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -31,6 +32,12 @@ type DirReport struct {
 	// Free is how many bytes this user may still write to that disk; -1 when the
 	// system does not tell.
 	Free int64
+	// Full says that nothing can be written there any more, because the disk is full
+	// or this user's part of it.
+	Full bool
+	// Running is what the process that uses the directory says of its store, see
+	// [CheckStore].
+	Running Store
 }
 
 // DiskNeeded is how many bytes have to be free for the event stream to be made:
@@ -51,19 +58,13 @@ func CheckStateDir(dir string) (DirReport, error) {
 	}
 	report.Missing = filepath.Clean(place) != filepath.Clean(dir)
 	report.Free = freeBytes(place)
-	try, err := os.MkdirTemp(place, ".ebb-check-")
-	if err != nil {
+	if report.Full, err = isFull(place, report.Free); err != nil {
 		return report, fmt.Errorf("state directory %s is not writable for this user: %w", dir, err)
-	}
-	if err := os.Remove(try); err != nil {
-		return report, fmt.Errorf("state directory %s: remove what was written to try it: %w", dir, err)
 	}
 	if report.Missing {
 		return report, nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, "jetstream", "$G", "streams", EventStream)); err == nil {
-		report.HasEvents = true
-	}
+	report.HasEvents = hasEvents(dir)
 	report.UsedBy, err = lockedBy(filepath.Join(dir, lockName))
 	if err != nil {
 		return report, fmt.Errorf("state directory %s: %w", dir, err)
@@ -73,6 +74,25 @@ func CheckStateDir(dir string) (DirReport, error) {
 		return report, fmt.Errorf("state directory %s: %w", dir, err)
 	}
 	return report, nil
+}
+
+// hasEvents says whether the event stream was made in a state directory.
+func hasEvents(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "jetstream", "$G", "streams", EventStream))
+	return err == nil
+}
+
+// isFull tries whether anything can be written in a directory that is there. The error
+// is of whatever else than room keeps it from that.
+func isFull(dir string, free int64) (bool, error) {
+	try, err := os.MkdirTemp(dir, ".ebb-check-")
+	if err == nil {
+		err = os.Remove(try)
+	}
+	if err != nil && faultOf(err.Error()) != StoreFailing {
+		return true, nil
+	}
+	return free >= 0 && free < roomToWork, err
 }
 
 // existing is the directory itself, or the closest one above it that is there.
@@ -140,7 +160,7 @@ func CheckListen(ctx context.Context, listen string) (Listener, error) {
 	if port <= 0 {
 		return ListenerNone, nil
 	}
-	address := net.JoinHostPort(host, fmt.Sprint(port))
+	address := net.JoinHostPort(host, strconv.Itoa(port))
 	err = portFree(ctx, address)
 	if err == nil {
 		return ListenerNone, nil
@@ -148,7 +168,7 @@ func CheckListen(ctx context.Context, listen string) (Listener, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return ListenerNone, err
 	}
-	conn, err := nats.Connect("nats://"+address, nats.Timeout(min(greetPatience, patience(ctx, 1))), nats.NoReconnect(), nats.Name("ebb doctor"))
+	conn, err := greet(ctx, address)
 	switch {
 	case err == nil:
 		defer conn.Close()
@@ -160,4 +180,25 @@ func CheckListen(ctx context.Context, listen string) (Listener, error) {
 		return ListenerNATS, nil
 	}
 	return ListenerOther, nil
+}
+
+// greet connects to the server of an address of this machine.
+func greet(ctx context.Context, address string) (*nats.Conn, error) {
+	return nats.Connect("nats://"+address, nats.Timeout(min(greetPatience, patience(ctx, 1))), nats.NoReconnect(), nats.Name("ebb doctor"))
+}
+
+// CheckStore asks the ebb that listens on an address how its store is. An ebb of a
+// version that does not tell has a good one.
+func CheckStore(ctx context.Context, listen string) (Store, error) {
+	host, port, err := listenAddress(listen)
+	if err != nil {
+		return Store{}, err
+	}
+	conn, err := greet(ctx, net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return Store{}, fmt.Errorf("ask %s for the state of its store: %w", listen, err)
+	}
+	defer conn.Close()
+	store, _, err := askStore(ctx, conn)
+	return store, err
 }

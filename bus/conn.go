@@ -52,6 +52,12 @@ func Connect(ctx context.Context, config ConnConfig) (*Bus, error) {
 			return nil, fmt.Errorf("prepare event bus at %s: %w", where, err)
 		}
 	}
+	if config.Server != nil && !config.ReadOnly {
+		if err := bus.tellStore(config.Server); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("prepare event bus at %s: %w", where, err)
+		}
+	}
 	return bus, nil
 }
 

@@ -87,7 +87,7 @@ func (c ConnConfig) options() (address string, options []nats.Option, err error)
 	case c.Server != nil && c.URL != "":
 		return "", nil, errors.New("both an embedded server and a URL are given: choose one")
 	case c.Server != nil:
-		return "", append(options, nats.InProcessServer(c.Server.nats)), nil
+		return "", append(options, nats.InProcessServer(c.Server)), nil
 	case c.URL == "":
 		return "", nil, errors.New("neither an embedded server nor a URL is given")
 	}

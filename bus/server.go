@@ -19,6 +19,9 @@ import (
 // it takes connections.
 const startPatience = 10 * time.Second
 
+// unlimited is more bytes than a disk has.
+const unlimited = 1 << 50
+
 // serverName is what an embedded server calls itself.
 const serverName = "ebb"
 
@@ -44,10 +47,22 @@ type ServerConfig struct {
 
 // Server is an embedded NATS server with JetStream.
 type Server struct {
-	nats  *natsserver.Server
-	url   string
-	lock  *os.File
+	config ServerConfig
+	url    string
+	lock   *os.File
+	// host and port are where it listens; the port is the one taken, also by a later
+	// server, when any was free to choose.
+	host string
+	port int
+
 	close sync.Once
+	stop  context.CancelFunc
+	ended chan struct{} // closed when nobody watches any more
+
+	mu    sync.Mutex
+	nats  *natsserver.Server // another one after the disk was full
+	anew  bool               // it is being started anew
+	store Store
 }
 
 // Start runs an embedded NATS server until [Server.Close]. It returns once the
@@ -67,26 +82,50 @@ func Start(ctx context.Context, config ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start event server: %w", err)
 	}
-	options := &natsserver.Options{
-		ServerName: serverName,
-		Host:       host,
-		Port:       port,
-		DontListen: config.Listen == "",
-		JetStream:  true,
-		StoreDir:   config.StateDir,
-		SyncAlways: config.SyncAlways,
-		NoSigs:     true, // signals belong to cmd
-	}
-	server, err := run(options, config.Log)
+	started := &Server{config: config, lock: lock, host: host, port: port, ended: make(chan struct{})}
+	started.nats, err = run(started.options(), config.Log)
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("start event server over %s: %w", config.StateDir, err)
 	}
-	started := &Server{nats: server, lock: lock}
 	if config.Listen != "" {
-		started.url = server.ClientURL()
+		started.url = started.nats.ClientURL()
+		if address, ok := started.nats.Addr().(*net.TCPAddr); ok {
+			started.port = address.Port
+		}
 	}
+	started.measure()
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	started.stop = stop
+	go func() {
+		defer close(started.ended)
+		started.watch(watching)
+	}()
 	return started, nil
+}
+
+// options are those of the first server, and of those that follow it.
+//
+// By default a server promises three quarters of what is free at its start, which is
+// right for streams that are still to be made. One that starts over a full disk would
+// promise nothing, and refuse to write also when there is room again. So what is there
+// already is not limited but by the disk.
+func (s *Server) options() *natsserver.Options {
+	limit := int64(0)
+	if hasEvents(s.config.StateDir) {
+		limit = unlimited
+	}
+	return &natsserver.Options{
+		ServerName:        serverName,
+		Host:              s.host,
+		Port:              s.port,
+		DontListen:        s.config.Listen == "",
+		JetStream:         true,
+		JetStreamMaxStore: limit,
+		StoreDir:          s.config.StateDir,
+		SyncAlways:        s.config.SyncAlways,
+		NoSigs:            true, // signals belong to cmd
+	}
 }
 
 // run starts a server and waits until it takes connections.
@@ -113,8 +152,23 @@ func run(options *natsserver.Options, log zerolog.Logger) (*natsserver.Server, e
 // when the server listens nowhere.
 func (s *Server) URL() string { return s.url }
 
-// Running says whether the server is up; false once it has ended, whoever ended it.
-func (s *Server) Running() bool { return s.nats.Running() }
+// server is the one that runs now, or ran last.
+func (s *Server) server() *natsserver.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nats
+}
+
+// InProcessConn implements [nats.InProcessConnProvider] with the server that runs now.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.server().InProcessConn() }
+
+// Running says whether the server is up, or is being started anew after its disk was
+// full; false once it has ended, whoever ended it.
+func (s *Server) Running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.anew || s.nats.Running()
+}
 
 // Close stops the server, waits until its store is on disk, and gives the state
 // directory free. Connections of this process should be closed before. Closing
@@ -122,8 +176,11 @@ func (s *Server) Running() bool { return s.nats.Running() }
 func (s *Server) Close() error {
 	var err error
 	s.close.Do(func() {
-		s.nats.Shutdown()
-		s.nats.WaitForShutdown()
+		s.stop()
+		<-s.ended
+		last := s.server()
+		last.Shutdown()
+		last.WaitForShutdown()
 		err = s.lock.Close()
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -23,8 +24,16 @@ func (l *serverLog) Noticef(format string, args ...any) { l.log.Debug().Msgf(for
 // Warnf passes a warning on.
 func (l *serverLog) Warnf(format string, args ...any) { l.log.Warn().Msgf(format, args...) }
 
-// Errorf passes an error on.
-func (l *serverLog) Errorf(format string, args ...any) { l.log.Error().Msgf(format, args...) }
+// Errorf passes an error on. That the store cannot be written is detail: the server
+// says so for each stream and message, and [Server] once, with what to do.
+func (l *serverLog) Errorf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if strings.Contains(strings.ToLower(text), "critical write error") || strings.Contains(text, "failed to store a msg") {
+		l.log.Debug().Msg(text)
+		return
+	}
+	l.log.Error().Msg(text)
+}
 
 // Fatalf passes an error on and remembers the first.
 func (l *serverLog) Fatalf(format string, args ...any) {

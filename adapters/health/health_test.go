@@ -19,7 +19,7 @@ func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 func well() health.Facts {
 	return health.Facts{
 		At:  noon(),
-		Bus: health.Bus{Embedded: true, Running: true, Connected: true},
+		Bus: health.Bus{Embedded: true, Running: true, Connected: true, Disk: health.Disk{Free: 9 << 30}},
 		Autoscalers: []health.Autoscaler{{
 			Name: "prod", Answered: true, ClearMLWithin: 75 * time.Second, EC2Within: 5 * time.Minute, PendingBefore: -1,
 			Status: &messages.Status{
@@ -44,12 +44,20 @@ func TestJudge(t *testing.T) {
 			func(f *health.Facts) { f.Autoscalers[0].Status.Pause = &messages.Pause{At: noon()} },
 			true, true, "launching is paused",
 		},
-		"stopping":        {func(f *health.Facts) { f.Autoscalers[0].Status.Stopping = true }, true, true, "is stopping"},
-		"external bus":    {func(f *health.Facts) { f.Bus = health.Bus{Connected: true} }, true, true, "event bus"},
-		"bus away":        {func(f *health.Facts) { f.Bus = health.Bus{} }, true, false, "nats.url"},
-		"server ended":    {func(f *health.Facts) { f.Bus.Running, f.Bus.Connected = false, false }, false, false, "state_dir"},
-		"no answer":       {func(f *health.Facts) { f.Autoscalers[0].Answered, f.Autoscalers[0].Status = false, nil }, false, false, "did not answer"},
-		"clearml too old": {func(f *health.Facts) { f.Autoscalers[0].ClearMLWithin = 9 * time.Second }, true, false, "10s old, more than 9s"},
+		"stopping":     {func(f *health.Facts) { f.Autoscalers[0].Status.Stopping = true }, true, true, "is stopping"},
+		"external bus": {func(f *health.Facts) { f.Bus = health.Bus{Connected: true} }, true, true, "event bus"},
+		"bus away":     {func(f *health.Facts) { f.Bus = health.Bus{} }, true, false, "nats.url"},
+		"server ended": {func(f *health.Facts) { f.Bus.Running, f.Bus.Connected = false, false }, false, false, "restart ebb"},
+		"disk full": {
+			func(f *health.Facts) {
+				f.Bus.Disk = health.Disk{Fault: "the disk is full", Cure: "make room", Low: true}
+			}, true, false, "the disk is full: nothing can be stored, so nothing is launched or ended\n      to do: make room",
+		},
+		"disk nearly full":  {func(f *health.Facts) { f.Bus.Disk = health.Disk{Free: 300 << 20, Low: true} }, true, true, "300 MiB are free, which is little: make room"},
+		"disk with room":    {func(*health.Facts) {}, true, true, "9216 MiB are free\n"},
+		"disk of no report": {func(f *health.Facts) { f.Bus.Disk.Free = -1 }, true, true, "can be written"},
+		"no answer":         {func(f *health.Facts) { f.Autoscalers[0].Answered, f.Autoscalers[0].Status = false, nil }, false, false, "did not answer"},
+		"clearml too old":   {func(f *health.Facts) { f.Autoscalers[0].ClearMLWithin = 9 * time.Second }, true, false, "10s old, more than 9s"},
 		"clearml unauthorized": {func(f *health.Facts) {
 			f.Autoscalers[0].Status.ClearML = messages.SourceStatus{
 				DownSince: noon().Add(-time.Minute), Class: messages.ClassUnauthorized, Message: "SECRET",

@@ -29,6 +29,19 @@ type Bus struct {
 	Embedded, Running bool
 	// Connected says that the process is connected to the event server.
 	Connected bool
+	// Disk is how the disk of an embedded server is.
+	Disk Disk
+}
+
+// Disk is how the disk of the embedded event server is.
+type Disk struct {
+	// Fault says in plain words why it cannot be written, and Cure what to do; both
+	// are empty while it can.
+	Fault, Cure string
+	// Free is how many bytes are free; -1 when nobody knows. Low says that this is
+	// little.
+	Free int64
+	Low  bool
 }
 
 // Autoscaler is one autoscaler of the process.
@@ -79,7 +92,7 @@ func Judge(facts Facts) (live, ready Report) {
 	if facts.Bus.Embedded {
 		check := Check{
 			Name: "event server", OK: facts.Bus.Running, Found: "runs",
-			Cure: "see the log for why it ended: most often the disk of state_dir is full; then restart ebb",
+			Cure: "see the log for why it ended, then restart ebb",
 		}
 		if !check.OK {
 			check.Found = "the embedded event server has ended"
@@ -93,6 +106,9 @@ func Judge(facts Facts) (live, ready Report) {
 		ready = ready.with(check)
 	}
 	ready = ready.with(facts.Bus.connected())
+	if facts.Bus.Embedded {
+		ready = ready.with(facts.Bus.Disk.writable())
+	}
 	for _, a := range facts.Autoscalers {
 		if a.Status == nil {
 			continue // it is not told, or for the one that acts to say
@@ -111,6 +127,22 @@ func (b Bus) connected() Check {
 	}
 	if !b.Connected {
 		check.Found = "not connected; events are kept, and nothing is launched before the ledger can be written"
+	}
+	return check
+}
+
+// writable is no part of being alive: a restart makes no room, and none is needed
+// once there is some.
+func (d Disk) writable() Check {
+	check := Check{Name: "disk", OK: d.Fault == "", Found: "can be written", Cure: d.Cure}
+	if d.Free >= 0 {
+		check.Found = fmt.Sprintf("%d MiB are free", d.Free>>20)
+	}
+	if d.Low {
+		check.Found += ", which is little: make room on the disk of state_dir"
+	}
+	if d.Fault != "" {
+		check.Found = d.Fault + ": nothing can be stored, so nothing is launched or ended"
 	}
 	return check
 }

@@ -55,6 +55,19 @@ type Config struct {
 	// defaults.
 	Timeout time.Duration
 	Fresh   time.Duration
+	// Disk tells how the disk of the embedded event server is; nil, or a nil answer,
+	// when there is none.
+	Disk func() *Disk
+}
+
+// Disk is how the disk of the embedded event server is.
+type Disk struct {
+	// Writable says that what is to be stored is stored.
+	Writable bool
+	// Free is how many bytes are free; -1 when nobody knows. Low says that this is
+	// little.
+	Free int64
+	Low  bool
 }
 
 // Metrics are the metrics of one process. All methods may be called at the same
@@ -68,6 +81,7 @@ type Metrics struct {
 	gauges      map[string]*prometheus.GaugeVec
 	descs       map[string]*prometheus.Desc
 	statuses    *statuses
+	disk        func() *Disk
 
 	mu       sync.Mutex
 	trackers map[messages.AutoscalerName]*tracker
@@ -82,6 +96,7 @@ func New(config Config) *Metrics {
 		gauges:     make(map[string]*prometheus.GaugeVec),
 		descs:      make(map[string]*prometheus.Desc),
 		statuses:   newStatuses(config),
+		disk:       config.Disk,
 		trackers:   make(map[messages.AutoscalerName]*tracker),
 	}
 	m.registry.MustRegister(

@@ -46,6 +46,9 @@ func (m *Metrics) snapshot(got answers) *snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := &snapshot{descs: m.descs, now: m.clock.Now()}
+	if m.disk != nil {
+		s.disk(m.disk())
+	}
 	for _, name := range m.autoscalers {
 		t, answer := m.tracker(name), got[name]
 		s.tracked(string(name), t)
@@ -58,6 +61,18 @@ func (m *Metrics) snapshot(got answers) *snapshot {
 		}
 	}
 	return s
+}
+
+// disk tells how the disk of the embedded event server is, if there is one.
+func (s *snapshot) disk(disk *Disk) {
+	if disk == nil {
+		return
+	}
+	s.set("ebb_disk_writable", number(disk.Writable))
+	s.set("ebb_disk_low", number(disk.Low))
+	if disk.Free >= 0 {
+		s.set("ebb_disk_free_bytes", float64(disk.Free))
+	}
 }
 
 // tracked tells what events add up to.

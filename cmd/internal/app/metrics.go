@@ -9,6 +9,7 @@ import (
 	"github.com/ebbscale/ebb/actors"
 	"github.com/ebbscale/ebb/adapters/health"
 	"github.com/ebbscale/ebb/adapters/metrics"
+	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -28,15 +29,31 @@ type monitoring struct {
 // newMonitoring makes the metrics of a process that is not up yet.
 func newMonitoring(p *Process, names []messages.AutoscalerName) *monitoring {
 	m := &monitoring{Metrics: metrics.New(metrics.Config{
-		Version: p.options.Version, Clock: p.options.Clock, Autoscalers: names,
+		Version: p.options.Version, Clock: p.options.Clock, Autoscalers: names, Disk: p.disk,
 	})}
 	m.probe = health.New(health.Config{
 		Now: p.options.Clock.Now, Autoscalers: m.autoscalers, Statuses: m.Statuses,
 		Bus: func() health.Bus {
-			return health.Bus{Embedded: p.server != nil, Running: p.server != nil && p.server.Running(), Connected: p.bus.Connected()}
+			if p.server == nil {
+				return health.Bus{Connected: p.bus.Connected()}
+			}
+			store := p.server.Store()
+			return health.Bus{
+				Embedded: true, Running: p.server.Running(), Connected: p.bus.Connected(),
+				Disk: health.Disk{Fault: store.Fault.Words(), Cure: store.Fault.Cure(), Free: store.Free, Low: store.Low},
+			}
 		},
 	})
 	return m
+}
+
+// disk is how the disk of the embedded event server is; nil with an external one.
+func (p *Process) disk() *metrics.Disk {
+	if p.server == nil {
+		return nil
+	}
+	store := p.server.Store()
+	return &metrics.Disk{Writable: store.Fault == bus.StoreGood, Free: store.Free, Low: store.Low}
 }
 
 // tap has an autoscaler that is being made told of: its events and its calls.

@@ -58,6 +58,9 @@ func (i *invocation) asks(c *cobra.Command, o *controlOptions, do func(ctx conte
 		}
 		defer server.Close()
 		client := control.Client{Bus: server}
+		if store, found, err := server.AskStore(cmd.Context()); err == nil && found && !o.quiet && store.Warning() != "" {
+			fmt.Fprintf(i.Stderr, "WARNING: %s\n", store.Warning())
+		}
 		return plainly(cmd.Context(), client, do(cmd.Context(), client, args))
 	})
 	return c

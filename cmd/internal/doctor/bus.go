@@ -23,14 +23,19 @@ func checkBus(ctx context.Context, s *sheet, options Options) {
 		return
 	}
 	report, err := bus.CheckStateDir(options.File.StateDir)
+	listener, badListen := bus.CheckListen(ctx, options.File.NATS.Listen)
+	if listener == bus.ListenerEbb && report.UsedBy != "" {
+		if store, err := bus.CheckStore(ctx, options.File.NATS.Listen); err == nil {
+			report.Running = store
+		}
+	}
 	if err != nil {
 		s.fail(StateDir, "", err.Error(), stateDirFix(options.File.StateDir, err))
 		s.skip("state_dir failed", "", Disk)
 	} else {
 		checkDir(s, options.File.StateDir, report)
 	}
-	listener, err := bus.CheckListen(ctx, options.File.NATS.Listen)
-	checkListen(s, options.File.NATS.Listen, listener, err, report.UsedBy)
+	checkListen(s, options.File.NATS.Listen, listener, badListen, report.UsedBy)
 }
 
 func stateDirFix(dir string, err error) string {
@@ -53,6 +58,12 @@ func checkDir(s *sheet, dir string, report bus.DirReport) {
 	need := bus.DiskNeeded()
 	fix := fmt.Sprintf("make room on the disk of %s, or write a directory on a larger one as state_dir", filepath.Clean(dir))
 	switch {
+	case report.Running.Fault != bus.StoreGood:
+		fault := report.Running.Fault
+		s.fail(Disk, "", fmt.Sprintf("the ebb that runs says: %s, so nothing is launched or ended (%s)", fault.Words(), report.Running.Detail), fault.Cure())
+	case report.Full:
+		s.fail(Disk, "", fmt.Sprintf("the disk of %s is full (%s free): nothing can be stored, so nothing is launched or ended", dir, size(max(0, report.Free))),
+			fmt.Sprintf("%s; an ebb that runs goes on by itself once %s are free", fix, size(bus.RoomToWork())))
 	case report.Free < 0:
 		s.skip("this system does not tell how much of a disk is free", "", Disk)
 	case report.Free < need && !report.HasEvents:

@@ -22,7 +22,10 @@ func TestDisk(t *testing.T) {
 		"much":                     {bus.DirReport{Free: 100 * need}, doctor.OK, "GiB free"},
 		"just enough":              {bus.DirReport{Free: need + 1}, doctor.Warn, "1.3 GiB"},
 		"too little":               {bus.DirReport{Free: need - 1<<20}, doctor.Fail, "the stream of events needs 1.3 GiB to be made"},
-		"too little, events there": {bus.DirReport{Free: 5 << 20, HasEvents: true}, doctor.Warn, "only 5 MiB free"},
+		"too little, events there": {bus.DirReport{Free: 50 << 20, HasEvents: true}, doctor.Warn, "only 50 MiB free"},
+		"full":                     {bus.DirReport{Free: 5 << 20, HasEvents: true, Full: true}, doctor.Fail, "is full (5 MiB free): nothing can be stored"},
+		"full for the running":     {bus.DirReport{Free: 100 * need, Running: bus.Store{Fault: bus.StoreFailing, Detail: "input/output error"}}, doctor.Fail, "(input/output error)"},
+		"full, nobody knows":       {bus.DirReport{Free: -1, Full: true}, doctor.Fail, "is full (0 MiB free)"},
 		"enough, events there":     {bus.DirReport{Free: need + 1, HasEvents: true}, doctor.OK, "free"},
 		"nobody knows":             {bus.DirReport{Free: -1}, doctor.NotChecked, "not checked: because"},
 	} {

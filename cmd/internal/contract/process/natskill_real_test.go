@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ebbscale/ebb/bus"
 )
 
 // TestEventServerKilledMidLaunch kills the event server with kill -9 in the
@@ -72,6 +74,12 @@ func (p *pair) killServer(t *testing.T, n int, down time.Duration) time.Duration
 // bus: each one once.
 func (p *pair) nothingLost(t *testing.T, programs ...*program) {
 	t.Helper()
+	eachOnce(t, p.server.events(t, p.name), programs...)
+}
+
+// eachOnce compares the events in the logs of processes with those that are stored.
+func eachOnce(t *testing.T, events []bus.StoredEvent, programs ...*program) {
+	t.Helper()
 	balance := map[string]int{}
 	for _, program := range programs {
 		for line := range strings.Lines(program.log.String()) {
@@ -85,7 +93,6 @@ func (p *pair) nothingLost(t *testing.T, programs ...*program) {
 			balance[logged.Event+" "+canonical(t, logged.Data)]++
 		}
 	}
-	events := p.server.events(t, p.name)
 	if len(events) == 0 || len(balance) == 0 {
 		t.Fatalf("%d events on the bus, %d in the logs", len(events), len(balance))
 	}
