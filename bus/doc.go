@@ -198,6 +198,14 @@
 //   - order between requests: several are worked on at once.
 //   - who asks: whoever may publish there. Accounts of the server decide that.
 //
+// # The disk of an embedded server
+//
+// [Server.Store] says how it is; a process with an embedded server tells it to whoever
+// asks on ebb.server.v1.store, see [Bus.AskStore]. A server that could not write, because
+// its disk was full or failed, is taken out of use at once, and another one is started
+// over the same directory and on the same port when the disk can be written again. The
+// laws above hold through it: to a client it is a server that was restarted.
+//
 // # State
 //
 // The bucket ebb_state keeps the last value of each key, up to 512 KiB, for ever.

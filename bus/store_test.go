@@ -104,6 +104,7 @@ func startWork(t *testing.T, conns ...*bus.Bus) *work {
 }
 
 func (w *work) intend(ctx context.Context, t *testing.T, ledger *bus.Ledger, client int) {
+	t.Helper()
 	for n := 0; ctx.Err() == nil; {
 		request := messages.RequestID(fmt.Sprintf("%d/%d", client, n))
 		record, err := ledger.Intend(ctx, wanted(request, "gpu"))
@@ -215,9 +216,13 @@ func TestLow(t *testing.T) {
 		free      int64
 		was, want bool
 	}{
-		{-1, false, false}, {-1, true, false}, {0, false, true},
-		{limit - 1, false, true}, {limit, false, false},
-		{limit, true, true}, {limit + limit/8, true, false},
+		{-1, false, false},
+		{-1, true, false},
+		{0, false, true},
+		{limit - 1, false, true},
+		{limit, false, false},
+		{limit, true, true},
+		{limit + limit/8, true, false},
 	} {
 		if got := bus.IsLow(c.free, c.was); got != c.want {
 			t.Errorf("%d free, low before: %t: low %t, want %t", c.free, c.was, got, c.want)

@@ -26,6 +26,7 @@ func full(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	w := newWorld(t)
 	w.says(fullStatus())
+	w.disk = &metrics.Disk{Writable: true, Free: 1 << 30}
 	w.tell(everything()...)
 	w.EC2Calls(prod)("RunInstances")("ok")
 	w.ClearMLCalls(prod)("tasks.get_all")("transient")

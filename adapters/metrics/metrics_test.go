@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ebbscale/ebb/adapters/metrics"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -355,6 +356,35 @@ func TestHandler(t *testing.T) {
 	for _, want := range []string{"go_goroutines ", "process_start_time_seconds ", `ebb_up{autoscaler="prod"} 1`, "ebb_build_info{"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in the answer", want)
+		}
+	}
+}
+
+// TestDisk: what is not known, or of an external event server, is not there.
+func TestDisk(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		disk *metrics.Disk
+		want string
+	}{
+		"none":    {nil, ""},
+		"good":    {&metrics.Disk{Writable: true, Free: 5}, "ebb_disk_free_bytes 5 ebb_disk_low 0 ebb_disk_writable 1"},
+		"full":    {&metrics.Disk{Low: true}, "ebb_disk_free_bytes 0 ebb_disk_low 1 ebb_disk_writable 0"},
+		"unknown": {&metrics.Disk{Writable: true, Free: -1}, "ebb_disk_low 0 ebb_disk_writable 1"},
+	} {
+		w.disk = c.disk
+		recorder := httptest.NewRecorder()
+		w.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		var got []string
+		for line := range strings.Lines(recorder.Body.String()) {
+			if strings.HasPrefix(line, "ebb_disk_") {
+				got = append(got, strings.TrimSpace(line))
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 }

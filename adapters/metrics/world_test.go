@@ -64,6 +64,7 @@ type world struct {
 	t     testing.TB
 	clock *clock
 	desk  *desk
+	disk  *metrics.Disk
 	ids   int
 }
 
@@ -77,6 +78,7 @@ func newWorld(tb testing.TB) *world {
 	}
 	w.Metrics = metrics.New(metrics.Config{
 		Version: "v1", Clock: w.clock, Autoscalers: []messages.AutoscalerName{prod}, Timeout: time.Second,
+		Disk: func() *metrics.Disk { return w.disk },
 	})
 	w.Open(w.desk)
 	return w

@@ -198,7 +198,11 @@ func (c *cramped) isWhole(t *testing.T, programs ...*program) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	defer func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	conn, err := bus.Connect(ctx, bus.ConnConfig{Server: server, ReadOnly: true, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
