@@ -159,7 +159,7 @@ func (c *Control) answer(request micro.Request, handler ControlHandler) {
 		if data, err = json.Marshal(answer); err == nil {
 			if most := c.bus.conn.MaxPayload(); most > 0 && int64(len(data)) > most-headerRoom {
 				err = &messages.Failure{Class: messages.ClassInvalid, Message: fmt.Sprintf("the answer of %d bytes is too long for the event server; ask for less", len(data))}
-			} else if err = request.Respond(data); err == nil {
+			} else if err = c.reply(request, nil, data); err == nil {
 				return
 			}
 		}
@@ -172,9 +172,19 @@ func (c *Control) fail(request micro.Request, failure *messages.Failure) {
 	if problem != nil {
 		data = nil
 	}
-	if problem := request.Error(string(failure.Class), cut(failure.Message), data); problem != nil {
+	header := nats.Header{micro.ErrorCodeHeader: {string(failure.Class)}, micro.ErrorHeader: {cut(failure.Message)}}
+	if problem := c.reply(request, header, data); problem != nil {
 		c.bus.log.Debug().Err(problem).Str("subject", request.Subject()).Msg("answer not sent")
 	}
+}
+
+// reply answers a request as [micro.Request] does, which may not be used beside the
+// subscription: the service reads its error unguarded once the handler has returned.
+func (c *Control) reply(request micro.Request, header nats.Header, data []byte) error {
+	if request.Reply() == "" {
+		return nats.ErrMsgNoReply
+	}
+	return c.bus.conn.PublishMsg(&nats.Msg{Subject: request.Reply(), Header: header, Data: data})
 }
 
 // cut makes a text fit for a header.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,30 @@ func TestControlFailures(t *testing.T) {
 
 // Requests that hang keep others from being answered only when there are as many
 // as are worked on at once, and the end of the service ends them.
+// TestControlFailsFast has handlers fail while the service goes on with their request:
+// the race detector is to find nothing.
+func TestControlFailsFast(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), "")
+	engine, operator := connect(t, server), connect(t, server)
+	serve(t, engine, "prod", map[string]bus.ControlHandler{"refuse": func(context.Context, []byte) (any, error) {
+		return nil, &messages.Failure{Class: messages.ClassInvalid, Message: "no"}
+	}})
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() {
+			for range 200 {
+				failure := messages.FailureOf(operator.Ask(t.Context(), "prod", "refuse", question{}, nil))
+				if failure == nil || failure.Class != messages.ClassInvalid || failure.Message != "no" {
+					t.Errorf("got %v", failure)
+					return
+				}
+			}
+		})
+	}
+	asking.Wait()
+}
+
 func TestControlThatHangs(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "")
