@@ -49,7 +49,7 @@ func (e *env) life() string {
 func (e *env) spawn(ctx actor.SpawnerContext, name string, producer actor.Producer) *actor.PID {
 	options := []actor.PropsOption{
 		actor.WithSupervisor(&supervision{env: e}),
-		actor.WithReceiverMiddleware(append([]actor.ReceiverMiddleware{e.guardEnd}, e.middleware...)...),
+		actor.WithReceiverMiddleware(append([]actor.ReceiverMiddleware{e.guardEnd()}, e.middleware...)...),
 	}
 	if e.dispatcher != nil {
 		options = append(options, actor.WithDispatcher(e.dispatcher))
@@ -57,19 +57,32 @@ func (e *env) spawn(ctx actor.SpawnerContext, name string, producer actor.Produc
 	return ctx.SpawnPrefix(actor.PropsFromProducer(producer, options...), name+"-")
 }
 
-// guardEnd keeps a panic in an actor's last messages from turning a stop into
-// a restart, which is what proto.actor makes of it.
-func (e *env) guardEnd(next actor.ReceiverFunc) actor.ReceiverFunc {
-	return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
-		switch envelope.Message.(type) {
-		case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-			defer func() {
-				if reason := recover(); reason != nil {
-					e.log.Error().Str("actor", ctx.Self().GetId()).Interface("panic", reason).Msg("panic while stopping")
+// guardEnd keeps two traps of proto.actor shut. An actor that was told to end goes on
+// to get messages while it waits for its children; a child that it spawned then would
+// never be stopped, and neither the actor nor those above it would ever end or begin
+// anew: from then on it gets none. And a panic in its last messages turns a stop into a
+// restart: it is only told.
+func (e *env) guardEnd() actor.ReceiverMiddleware {
+	ending := false
+	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+			switch envelope.Message.(type) {
+			case *actor.Started:
+				ending = false
+			case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+				ending = true
+				defer func() {
+					if reason := recover(); reason != nil {
+						e.log.Error().Str("actor", ctx.Self().GetId()).Interface("panic", reason).Msg("panic while stopping")
+					}
+				}()
+			default:
+				if ending {
+					return
 				}
-			}()
+			}
+			next(ctx, envelope)
 		}
-		next(ctx, envelope)
 	}
 }
 

@@ -294,13 +294,7 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 		r.booted(ctx, m, row)
 	}
 	if row != nil {
-		if phase == messages.PhaseIdle && m.phase != messages.PhaseIdle {
-			m.idleSince, m.expired = r.idleFrom(m, row, poll), false
-		}
-		if m.found.IsZero() {
-			m.found = poll.At
-		}
-		m.row = *row
+		r.listed(m, row, phase, poll)
 	}
 	if phase != m.phase {
 		m.since = poll.At
@@ -312,6 +306,17 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 		}
 		r.sight(ctx, m)
 	}
+}
+
+// listed takes over what a poll shows of its worker.
+func (r *resource) listed(m *member, row *messages.WorkerState, phase messages.Phase, poll messages.WorkersPolled) {
+	if phase == messages.PhaseIdle && m.phase != messages.PhaseIdle {
+		m.idleSince, m.expired = r.idleFrom(m, row, poll), false
+	}
+	if m.found.IsZero() {
+		m.found = poll.At
+	}
+	m.row = *row
 }
 
 // shows says whether its worker shows nothing new.
