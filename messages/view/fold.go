@@ -122,7 +122,7 @@ func (s *State) foldResource(at time.Time, event messages.Event) {
 	if at.Before(r.AsOf) {
 		return
 	}
-	switch e := event.(type) {
+	switch e := any(event).(type) {
 	case messages.InstanceRequested:
 		r.Launching, r.Alive, r.Max = r.Launching+e.Count, r.Alive+e.Count, e.Max
 	case messages.InstanceRefused:
