@@ -169,7 +169,7 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) }
 	a.provisioner = a.env.spawn(ctx, "provisioner", func() actor.Actor {
-		return &provisioner{env: a.env, ec2: a.cfg.EC2, ledger: a.cfg.Ledger, fresh: a.cfg.AnswerFresh, rand: draws(2)}
+		return &provisioner{env: a.env, ec2: a.cfg.EC2, durable: a.cfg.Ledger, fresh: a.cfg.AnswerFresh, rand: draws(2)}
 	})
 	a.inventory = a.env.spawn(ctx, "inventory", func() actor.Actor {
 		return &inventory{env: a.env, ec2: a.cfg.EC2}

@@ -96,10 +96,9 @@ func (c Config) policy(retired []messages.ResourceName) decide.Policy {
 }
 
 // entitled is the configuration with ports that refuse to change anything once
-// the lease may have passed to another process.
+// the lease may have passed to another process. The ledger comes with [tenure.turn].
 func (c Config) entitled(t *tenure) Config {
 	c.EC2 = entitledEC2{EC2: c.EC2, tenure: t}
-	c.Ledger = entitledLedger{Ledger: c.Ledger, tenure: t}
 	c.State = entitledState{State: c.State, tenure: t}
 	c.ClearML = entitledClearML{ClearML: c.ClearML, tenure: t}
 	return c

@@ -33,11 +33,12 @@ const (
 // token buckets, waits longer after each failure, and repeats a launch whose
 // end is not known with the same token until EC2 gives a definitive answer.
 type provisioner struct {
-	env    *env
-	ec2    EC2
-	ledger Ledger
-	rand   *rand.Rand
-	fresh  time.Duration // see Config.AnswerFresh
+	env     *env
+	ec2     EC2
+	durable Ledger
+	ledger  entitledLedger // for this life
+	rand    *rand.Rand
+	fresh   time.Duration // see Config.AnswerFresh
 
 	ready    bool // the ledger has been read
 	reading  alarm
@@ -104,6 +105,7 @@ func (p *provisioner) begin(ctx actor.Context) {
 	p.owners = make(map[messages.ResourceName]*actor.PID)
 	p.governor = decide.NewGovernor()
 	p.endings = newEndings()
+	p.ledger = p.env.tenure.turn(p.durable, p.env.lives.Add(1))
 	p.readLedger(ctx)
 	ctx.Send(ctx.Parent(), messages.ProvisionerStarted{})
 }
@@ -159,11 +161,11 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 	}
 }
 
-// readLedger shuts earlier owners out, and finds out what they had begun.
+// readLedger shuts earlier owners and lives out, and finds out what they had begun.
 func (p *provisioner) readLedger(ctx actor.Context) {
-	since, epoch := p.env.clock.Now().Add(-decide.SettleTime), p.env.tenure.epoch
+	since := p.env.clock.Now().Add(-decide.SettleTime)
 	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
-		if err := p.ledger.Claim(io, epoch); err != nil {
+		if err := p.ledger.Claim(io); err != nil {
 			return ledgerRead{err: err}
 		}
 		records, err := p.ledger.Launches(io, since)

@@ -19,6 +19,19 @@ type tenure struct {
 	until atomic.Pointer[moment]
 }
 
+// turnBits are the lower bits of an epoch of the ledger: the lives of the process. A
+// later life of a provisioner shuts the earlier ones of the same lease out as a later
+// lease does. What an earlier one was still writing would otherwise be found by the
+// next but one, and launched beside all that was launched meanwhile. An epoch of a
+// lease, in milliseconds since 1970, leaves room for them.
+const turnBits = 20
+
+// turn is the ledger for one life of the provisioner.
+func (t *tenure) turn(ledger Ledger, life uint64) entitledLedger {
+	const most = 1<<turnBits - 1 // lives above that do not shut each other out
+	return entitledLedger{Ledger: ledger, tenure: t, epoch: t.epoch<<turnBits | messages.Epoch(min(life, most))}
+}
+
 // moment is a time on both clocks. The one that only passes is not moved by
 // setting the other, and the other goes on while the machine sleeps.
 type moment struct {
@@ -70,6 +83,7 @@ type (
 	entitledLedger struct {
 		Ledger
 		tenure *tenure
+		epoch  messages.Epoch
 	}
 	entitledState struct {
 		State
@@ -89,19 +103,22 @@ func (e entitledEC2) Terminate(ctx context.Context, ids []messages.InstanceID) (
 	return e.EC2.Terminate(messages.WithPermit(ctx, e.tenure.check), ids)
 }
 
+// Claim shuts earlier tenures and earlier lives of this one out.
+func (e entitledLedger) Claim(ctx context.Context) error { return e.Ledger.Claim(ctx, e.epoch) }
+
 // Intend is fenced by the ledger, too: a claim decides for good.
 func (e entitledLedger) Intend(ctx context.Context, intent messages.LaunchIntent) (messages.LaunchRecord, error) {
 	if err := e.tenure.check(); err != nil {
 		return messages.LaunchRecord{}, err
 	}
-	intent.Epoch = e.tenure.epoch
+	intent.Epoch = e.epoch
 	return e.Ledger.Intend(ctx, intent)
 }
 
 // Settle is not refused here: what became of a launch is true whoever says so,
 // and what is not the ledger refuses.
 func (e entitledLedger) Settle(ctx context.Context, launch messages.LaunchID, outcome messages.LaunchOutcome) error {
-	outcome.Epoch = e.tenure.epoch
+	outcome.Epoch = e.epoch
 	return e.Ledger.Settle(ctx, launch, outcome)
 }
 

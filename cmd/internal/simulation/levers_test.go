@@ -14,6 +14,12 @@ func (w *World) Lose(request string, times int) {
 	w.storing.swallows = map[string]int{request: times}
 }
 
+// Delay has the next request to the ledger and the bus whose name begins so arrive
+// later.
+func (w *World) Delay(request string, by time.Duration) {
+	w.storing.delays = map[string]time.Duration{request: by}
+}
+
 // SetClock sets the clock of a host so far off, also under a process that runs:
 // its timers and what it measures by [actors.Clock.Elapsed] take no notice.
 func (w *World) SetClock(seat int, off time.Duration) {

@@ -41,6 +41,16 @@ func (s *script) lose(d *datadriven.TestData) (string, error) {
 	return "", nil
 }
 
+// delay has the next request to the ledger and the bus arrive later.
+func (s *script) delay(d *datadriven.TestData) (string, error) {
+	request, by := "", time.Duration(0)
+	if err := args(d, map[string]any{"request": &request, "by": &by}); err != nil {
+		return "", err
+	}
+	s.world.Delay(request, by)
+	return "", nil
+}
+
 // clearml makes calls to ClearML go wrong, of everybody who makes them.
 func (s *script) clearml(d *datadriven.TestData) (string, error) {
 	var f fakeclearml.Fault

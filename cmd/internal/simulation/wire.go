@@ -21,8 +21,21 @@ type weather struct {
 	down bool
 	// loses is the share of requests, and again of answers, that are lost.
 	loses float64
-	// swallows are the calls whose next requests are lost, by how their names begin.
+	// swallows are the calls whose next requests are lost, by how their names begin,
+	// and delays those of which the next one takes so much longer to arrive.
 	swallows map[string]int
+	delays   map[string]time.Duration
+}
+
+// delayed is how much longer a request takes, which no other does then.
+func (w *weather) delayed(name string) time.Duration {
+	for prefix, by := range w.delays {
+		if strings.HasPrefix(name, prefix) {
+			delete(w.delays, prefix)
+			return by
+		}
+	}
+	return 0
 }
 
 // swallowed says whether a request is one of those, and counts it.
@@ -77,7 +90,7 @@ func (n *wire) send(ctx context.Context, call call) (number int, err error) {
 	if err != nil {
 		return number, err
 	}
-	if !n.loop.travel(n.latency()) {
+	if !n.loop.travel(n.latency() + n.weather.delayed(call.name)) {
 		return number, context.Canceled
 	}
 	if err := ctx.Err(); err != nil {
