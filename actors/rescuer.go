@@ -192,6 +192,7 @@ func (r *rescuer) requeued(ctx actor.Context, m requeued) {
 		r.env.log.Info().Str("task", string(m.rescue.Request.Task)).Str("status", string(m.outcome.Found.Status)).
 			Msg("a task that looked lost has changed meanwhile and is left alone")
 		r.losses = r.losses.Failed(m.rescue.Request.Task)
+		r.save(ctx)
 	default:
 		r.record(ctx, m.rescue.Event)
 		ctx.Send(ctx.Parent(), messages.TaskPutBack{})

@@ -111,6 +111,9 @@ func (l Losses) Judge(policy RescuePolicy, sweep Sweep) (next Losses, rescues []
 		loss, found := s.look(task, before)
 		loss.Seen = sweep.Now
 		if found.reason.Code != "" && !before.Judged.is(task, sweep) {
+			if before.Judged.undone(task) {
+				loss.Times = max(0, loss.Times-1)
+			}
 			loss = s.act(task, loss, found, &rescues, &lost)
 		}
 		if loss != (Loss{Seen: sweep.Now}) {
@@ -145,6 +148,13 @@ func (j Judgement) is(task messages.TaskState, sweep Sweep) bool {
 		return j.Left || sweep.Now.Sub(j.At).Abs() < silentAge
 	}
 	return task.Status == messages.TaskInProgress && ageOf(task.LastUpdate, sweep.ServerNow) < silentAge
+}
+
+// undone says that the task in progress shows nothing else than before it was put back:
+// nobody did, as when ebb ended in that moment, and it does not count.
+func (j Judgement) undone(task messages.TaskState) bool {
+	return !j.At.IsZero() && !j.Left && task.Status == messages.TaskInProgress &&
+		j.Status == task.Status && j.LastWorker == task.LastWorker && j.LastUpdate.Equal(task.LastUpdate)
 }
 
 // search is the scratch paper of one Judge.
