@@ -83,6 +83,9 @@ func (w *World) converged(within time.Duration, hasty bool) []string {
 	for end := healed.Add(within); w.Now().Before(end); w.Advance(time.Minute) {
 		if len(w.Unfinished()) == 0 && w.Alive("") == 0 {
 			w.Advance(5 * time.Minute) // for the last listings and events
+			if w.Alive("") > 0 {
+				continue // launched for a task that its user aborted
+			}
 			return slices.Concat(w.unexplained(), w.laws.untold(), w.leftovers())
 		}
 		w.laws.rescued()
