@@ -57,7 +57,10 @@ type provisioner struct {
 	endings endings
 }
 
+// ledgerRead answers the reading of the ledger by the life of that epoch: what an
+// earlier one read may have been written to since, until this one had claimed it.
 type ledgerRead struct {
+	epoch   messages.Epoch
 	records []messages.LaunchRecord
 	err     error
 }
@@ -163,18 +166,18 @@ func (p *provisioner) on(ctx actor.Context, message messages.ProvisionerMessage)
 
 // readLedger shuts earlier owners and lives out, and finds out what they had begun.
 func (p *provisioner) readLedger(ctx actor.Context) {
-	since := p.env.clock.Now().Add(-decide.SettleTime)
+	since, ledger := p.env.clock.Now().Add(-decide.SettleTime), p.ledger
 	p.env.pipe(ctx, ledgerTimeout, func(io context.Context) any {
-		if err := p.ledger.Claim(io); err != nil {
-			return ledgerRead{err: err}
+		if err := ledger.Claim(io); err != nil {
+			return ledgerRead{epoch: ledger.epoch, err: err}
 		}
-		records, err := p.ledger.Launches(io, since)
-		return ledgerRead{records: records, err: err}
+		records, err := ledger.Launches(io, since)
+		return ledgerRead{epoch: ledger.epoch, records: records, err: err}
 	})
 }
 
 func (p *provisioner) ledgerRead(ctx actor.Context, m ledgerRead) {
-	if p.ready {
+	if m.epoch != p.ledger.epoch {
 		return // asked for in an earlier life
 	}
 	if m.err != nil {
