@@ -126,8 +126,9 @@ func TestActivity(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				test.want.Worker = w1
-				want := []messages.WorkerActivity{{Worker: w2}, test.want, test.want}
+				active := test.want // a copy: the two parallel runs of a row share test
+				active.Worker = w1
+				want := []messages.WorkerActivity{{Worker: w2}, active, active}
 				if !reflect.DeepEqual(got, want) {
 					t.Errorf("activity is %+v, want %+v", got, want)
 				}
