@@ -67,15 +67,31 @@ func (p Program) Execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.Stderr, "ebb: %s\n", strings.TrimRight(line, "\r\n"))
-	}
 	var usage usageError
-	if i.started && !errors.As(err, &usage) {
-		return exitError
+	code, text := exitError, strings.TrimRight(err.Error(), "\r\n")
+	if !i.started || errors.As(err, &usage) {
+		code, text = exitUsage, text+"\nsee "+command.CommandPath()+" --help"
 	}
-	fmt.Fprintf(p.Stderr, "ebb: see %s --help\n", command.CommandPath())
-	return exitUsage
+	p.complain(text)
+	return code
+}
+
+// complain writes lines to standard error. A reader that hangs does not keep the
+// program from ending.
+func (p Program) complain(text string) {
+	var lines strings.Builder
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&lines, "ebb: %s\n", strings.TrimRight(line, "\r\n"))
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.WriteString(p.Stderr, lines.String())
+	}()
+	select {
+	case <-written:
+	case <-time.After(backlogPatience):
+	}
 }
 
 // invocation is one command line under way.

@@ -48,6 +48,9 @@ func NewLogger(w io.Writer, settings config.Log, now func() time.Time) (zerolog.
 }
 
 func isTerminal(w io.Writer) bool {
+	if b, ok := w.(*backlog); ok {
+		w = b.out
+	}
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -65,10 +65,11 @@ func (i *invocation) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log, err := NewLogger(i.Stderr, f.Log, i.Now)
+		log, end, err := newRunLogger(i.Stderr, f.Log, i.Now)
 		if err != nil {
 			return err
 		}
+		defer end()
 		hangups := make(chan os.Signal, 1)
 		signal.Notify(hangups, syscall.SIGHUP)
 		defer signal.Stop(hangups)
@@ -110,10 +111,11 @@ func (i *invocation) demoCommand() *cobra.Command {
 				return err
 			}
 		}
-		log, err := NewLogger(i.Stderr, config.Log{Level: "warn", Format: "auto"}, i.Now)
+		log, end, err := newRunLogger(i.Stderr, config.Log{Level: "warn", Format: "auto"}, i.Now)
 		if err != nil {
 			return err
 		}
+		defer end()
 		o.Log, o.Version = log, i.Version
 		return i.Commands.Demo(cmd.Context(), o)
 	})
