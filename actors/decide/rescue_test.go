@@ -170,8 +170,8 @@ func TestLossesAfterClockSetBack(t *testing.T) {
 
 // Goal: no task is put back whose instance may still run, that a live worker
 // reports or that waits in a queue; none more than three times, nor twice for
-// the same loss; and what is certainly lost is told. Method: random worlds that
-// change between sweeps.
+// the same loss, where one that the task shows nothing of was none; and what is
+// certainly lost is told. Method: random worlds that change between sweeps.
 func TestRescueProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -179,7 +179,13 @@ func TestRescueProperties(t *testing.T) {
 		losses, fates, now := decide.Losses{}, decide.Fates{}, noon()
 		instances := []messages.InstanceID{"i-0", "i-1", "i-2"}
 		put := map[messages.TaskID]int{}
-		told := map[string]time.Time{}
+		asIs := map[messages.TaskID]messages.TaskState{} // when it was put back
+		type act struct {
+			of     string
+			status messages.TaskStatus
+			at     time.Time
+		}
+		acted := map[messages.TaskID]act{} // last
 		for range rapid.IntRange(1, 25).Draw(t, "sweeps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 700).Draw(t, "seconds")) * time.Second)
 			sweep := decide.Sweep{Now: now, ServerNow: now.Add(time.Hour), Fates: fates, Snapshot: messages.ClearMLSnapshot{
@@ -229,9 +235,26 @@ func TestRescueProperties(t *testing.T) {
 			if len(rescues) > 0 && !policy.Requeue {
 				t.Errorf("puts back, and the policy is off: %+v", rescues)
 			}
+			for _, task := range sweep.Tasks { // what shows as it did before it was put back was not
+				told := func(id messages.TaskID) bool { return id == task.ID }
+				again := slices.ContainsFunc(rescues, func(r decide.Rescue) bool { return told(r.Request.Task) }) ||
+					slices.ContainsFunc(lost, func(l messages.TaskLost) bool { return told(l.Task) })
+				if was, ok := asIs[task.ID]; again && ok {
+					delete(asIs, task.ID)
+					if task.Status == messages.TaskInProgress && was.Status == task.Status && was.LastWorker == task.LastWorker && was.LastUpdate.Equal(task.LastUpdate) {
+						put[task.ID]--
+					}
+				}
+			}
+			for _, task := range sweep.Tasks {
+				if acted[task.ID].status == messages.TaskQueued && waiting[task.ID] {
+					delete(acted, task.ID) // it was put back; what comes is another loss
+				}
+			}
 			named := map[messages.TaskID]bool{}
 			for _, loss := range lost {
 				named[loss.Task] = true
+				delete(acted, loss.Task)
 			}
 			for _, rescue := range rescues {
 				request := rescue.Request
@@ -253,10 +276,10 @@ func TestRescueProperties(t *testing.T) {
 					}
 				}
 				key := fmt.Sprint(task)
-				if at, twice := told[key]; twice && now.Sub(at) < 10*time.Minute {
-					t.Errorf("puts back %+v at %s and at %s", task, at, now)
+				if last := acted[task.ID]; last.of == key && now.Sub(last.at) < 10*time.Minute {
+					t.Errorf("puts back %+v at %s and at %s", task, last.at, now)
 				}
-				told[key] = now
+				acted[task.ID], asIs[task.ID] = act{of: key, status: task.Status, at: now}, task
 				if put[task.ID]++; put[task.ID] > decide.RescueMost {
 					t.Errorf("puts back %s for the %d. time", task.ID, put[task.ID])
 				}
@@ -274,7 +297,8 @@ func TestRescueProperties(t *testing.T) {
 				task := rescues[0].Request.Task
 				losses = losses.Failed(task)
 				put[task]--
-				clear(told) // it may be tried again
+				delete(asIs, task)
+				delete(acted, task) // it may be tried again
 			}
 			for id, loss := range losses.Tasks {
 				if loss.Times != put[id] {
@@ -284,6 +308,7 @@ func TestRescueProperties(t *testing.T) {
 			for id := range put { // forgotten after an hour
 				if _, known := losses.Tasks[id]; !known {
 					delete(put, id)
+					delete(asIs, id)
 				}
 			}
 		}
