@@ -10,8 +10,8 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-// asking is an order under way: answers come in until all are there, for
-// [Config.AnswerFresh] at the most; an actor that has failed meanwhile never answers.
+// asking is an order under way: answers come in until all are there, for a while at
+// the most; an actor that has failed meanwhile never answers.
 type asking struct {
 	asker    *actor.PID
 	status   *messages.Status // of a report
@@ -82,7 +82,12 @@ func (a *autoscaler) ask(ctx actor.Context, id messages.AskID, asked *asking) {
 	}
 	asked.asker, asked.missing = ctx.Sender(), make(map[string]bool)
 	a.asked[id] = asked
-	asked.patience.set(a.env, ctx, askAlarm(id), a.cfg.AnswerFresh)
+	patience := a.cfg.AnswerFresh
+	if asked.status != nil {
+		// Who asks for one, a probe or a page, waits 3 s: less is more than nothing.
+		patience = patience * 2 / 5
+	}
+	asked.patience.set(a.env, ctx, askAlarm(id), patience)
 }
 
 // storeOf is who answers once an order would outlive a restart.
