@@ -23,8 +23,9 @@ func well() health.Facts {
 		Autoscalers: []health.Autoscaler{{
 			Name: "prod", Answered: true, ClearMLWithin: 75 * time.Second, EC2Within: 5 * time.Minute, PendingBefore: -1,
 			Status: &messages.Status{
-				ClearML: messages.SourceStatus{LastGood: noon().Add(-10 * time.Second)},
-				EC2:     messages.SourceStatus{LastGood: noon().Add(-time.Minute)},
+				StartedAt: noon().Add(-time.Hour),
+				ClearML:   messages.SourceStatus{LastGood: noon().Add(-10 * time.Second)},
+				EC2:       messages.SourceStatus{LastGood: noon().Add(-time.Minute)},
 			},
 		}},
 	}
@@ -57,7 +58,25 @@ func TestJudge(t *testing.T) {
 		"disk with room":    {func(*health.Facts) {}, true, true, "9216 MiB are free\n"},
 		"disk of no report": {func(f *health.Facts) { f.Bus.Disk.Free = -1 }, true, true, "can be written"},
 		"no answer":         {func(f *health.Facts) { f.Autoscalers[0].Answered, f.Autoscalers[0].Status = false, nil }, false, false, "did not answer"},
-		"clearml too old":   {func(f *health.Facts) { f.Autoscalers[0].ClearMLWithin = 9 * time.Second }, true, false, "10s old, more than 9s"},
+		"a part is silent": {
+			func(f *health.Facts) { f.Autoscalers[0].Status.Silent = []string{"queue a", "resource b"} },
+			true, false, "parts of prod: no answer from queue a, resource b\n",
+		},
+		"nobody asks ClearML": {
+			func(f *health.Facts) { f.Autoscalers[0].Status.ClearML.LastGood = noon().Add(-3 * time.Minute) },
+			true, false, "parts of prod: no answer from what asks ClearML\n",
+		},
+		"nobody asked EC2 yet": {
+			func(f *health.Facts) { f.Autoscalers[0].Status.EC2.LastGood = time.Time{} },
+			true, false, "parts of prod: no answer from what asks EC2\n",
+		},
+		"ClearML is away": {
+			func(f *health.Facts) {
+				f.Autoscalers[0].Status.ClearML = messages.SourceStatus{LastGood: noon().Add(-time.Hour), DownSince: noon().Add(-time.Hour)}
+			},
+			true, false, "parts of prod: all answer\n",
+		},
+		"clearml too old": {func(f *health.Facts) { f.Autoscalers[0].ClearMLWithin = 9 * time.Second }, true, false, "10s old, more than 9s"},
 		"clearml unauthorized": {func(f *health.Facts) {
 			f.Autoscalers[0].Status.ClearML = messages.SourceStatus{
 				DownSince: noon().Add(-time.Minute), Class: messages.ClassUnauthorized, Message: "SECRET",
@@ -142,7 +161,7 @@ func TestGrowth(t *testing.T) {
 func TestHTTP(t *testing.T) {
 	t.Parallel()
 
-	p := probe(noon, &messages.Status{ClearML: messages.SourceStatus{LastGood: noon()}})
+	p := probe(noon, &messages.Status{StartedAt: noon(), ClearML: messages.SourceStatus{LastGood: noon()}})
 	get := func(handler http.Handler, path, accept string) *httptest.ResponseRecorder {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 		request.Header.Set("Accept", accept)
@@ -164,8 +183,8 @@ func TestHTTP(t *testing.T) {
 		if err := json.Unmarshal(got.Body.Bytes(), &report); err != nil || got.Code != http.StatusServiceUnavailable {
 			t.Fatalf("ready, as JSON: %d %v %s", got.Code, err, got.Body)
 		}
-		if report.OK || len(report.Checks) != 5 {
-			t.Errorf("got %+v, want five checks, one of them wrong", report)
+		if report.OK || len(report.Checks) != 6 {
+			t.Errorf("got %+v, want six checks, one of them wrong", report)
 		}
 	}
 }

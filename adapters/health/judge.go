@@ -2,6 +2,8 @@ package health
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -12,6 +14,15 @@ const (
 	pendingFew = 1000
 	// growthSpan is over how long the outbox has to have grown.
 	growthSpan = time.Minute
+)
+
+// The checks by which a process finds out that it is stuck.
+const (
+	// CheckServer is whether the embedded event server runs, CheckAutoscaler whether
+	// an autoscaler answers, CheckParts whether its queues and resource types do.
+	CheckServer     = "event server"
+	CheckAutoscaler = "autoscaler"
+	CheckParts      = "parts"
 )
 
 // Facts are what is known of a process at one moment.
@@ -91,7 +102,7 @@ func Judge(facts Facts) (live, ready Report) {
 	live, ready = Report{OK: true, At: facts.At}, Report{OK: true, At: facts.At}
 	if facts.Bus.Embedded {
 		check := Check{
-			Name: "event server", OK: facts.Bus.Running, Found: "runs",
+			Name: CheckServer, OK: facts.Bus.Running, Found: "runs",
 			Cure: "see the log for why it ended, then restart ebb",
 		}
 		if !check.OK {
@@ -113,6 +124,7 @@ func Judge(facts Facts) (live, ready Report) {
 		if a.Status == nil {
 			continue // it is not told, or for the one that acts to say
 		}
+		ready = ready.with(a.whole(facts.At))
 		ready = ready.with(a.source("clearml", a.Status.ClearML, a.ClearMLWithin, facts.At))
 		ready = ready.with(a.source("ec2", a.Status.EC2, a.EC2Within, facts.At))
 		ready = ready.with(a.outbox())
@@ -148,7 +160,7 @@ func (d Disk) writable() Check {
 }
 
 func (a Autoscaler) answers() Check {
-	check := Check{Name: "autoscaler", Autoscaler: a.Name, OK: a.Answered, Found: "acts", Cure: "see the log for failing actors; a restart is safe, instances and launches are found again"}
+	check := Check{Name: CheckAutoscaler, Autoscaler: a.Name, OK: a.Answered, Found: "acts", Cure: "see the log for failing actors; a restart is safe, instances and launches are found again"}
 	switch {
 	case !a.Answered:
 		check.Found = "did not answer in time"
@@ -160,6 +172,38 @@ func (a Autoscaler) answers() Check {
 		check.Found = "is stopping"
 	}
 	return check
+}
+
+// whole is no part of being alive: an actor that failed is silent until it begins
+// anew. One that stays silent is.
+func (a Autoscaler) whole(now time.Time) Check {
+	silent := slices.Clone(a.Status.Silent)
+	if !a.Status.Stopping {
+		if a.unasked(a.Status.ClearML, a.ClearMLWithin, now) {
+			silent = append(silent, "what asks ClearML")
+		}
+		if a.unasked(a.Status.EC2, a.EC2Within, now) {
+			silent = append(silent, "what asks EC2")
+		}
+	}
+	check := Check{
+		Name: CheckParts, Autoscaler: a.Name, OK: len(silent) == 0, Found: "all answer",
+		Cure: "see the log for why it fails; if it stays silent, restart ebb: that is safe, instances and launches are found again",
+	}
+	if !check.OK {
+		check.Found = "no answer from " + strings.Join(silent, ", ")
+	}
+	return check
+}
+
+// unasked says that nobody has asked a source for long: neither an answer nor a failure
+// is told.
+func (a Autoscaler) unasked(status messages.SourceStatus, within time.Duration, now time.Time) bool {
+	last := status.LastGood
+	if last.IsZero() {
+		last = a.Status.StartedAt
+	}
+	return status.DownSince.IsZero() && now.Sub(last) > 2*within
 }
 
 func (a Autoscaler) source(name string, status messages.SourceStatus, within time.Duration, now time.Time) Check {

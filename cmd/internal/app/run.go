@@ -110,7 +110,8 @@ type Process struct {
 }
 
 // Run starts a process and keeps it until ctx ends; then it stops in order. The
-// configuration is read again at each hangup and when its file has changed.
+// configuration is read again at each hangup and when its file has changed. A process
+// that is stuck for good ends with an error.
 func Run(ctx context.Context, options Options, hangups <-chan os.Signal) error {
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
@@ -119,11 +120,19 @@ func Run(ctx context.Context, options Options, hangups <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	manager := newSystemd(options.Log)
+	stuck := newWatchdog(process.monitoring.probe.Judge, func() { manager.tell(systemdAlive) }).watch(watching)
+	manager.tell(systemdReady)
 	for {
 		by := "SIGHUP"
 		select {
 		case <-ctx.Done():
-			return process.Stop()
+			manager.tell(systemdStopping)
+			return manager.during(process.Stop)
+		case what := <-stuck:
+			process.abandon()
+			return fmt.Errorf("this process is stuck (%s) and has ended, so that it can be started anew; "+
+				"that is safe, instances and launches are found again", what)
 		case <-hangups:
 		case <-changed:
 			by = byFile
@@ -333,6 +342,20 @@ func (p *Process) Stop() error {
 	}
 	p.close()
 	return problem
+}
+
+// abandon ends a process that does not do what it is told: no autoscaler is asked to
+// stop, so no instance is ended.
+func (p *Process) abandon() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(abandonPatience):
+	}
 }
 
 // close ends what there is, in the reverse order of the start.

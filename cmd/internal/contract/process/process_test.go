@@ -72,7 +72,7 @@ func start(t *testing.T, r *region) *program {
 	return startWith(t, r.config)
 }
 
-func startWith(t *testing.T, config string) *program {
+func startWith(t *testing.T, config string, env ...string) *program {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -80,7 +80,7 @@ func startWith(t *testing.T, config string) *program {
 	}
 	p := &program{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--config", config), log: &lockedBuffer{}, done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	p.cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
