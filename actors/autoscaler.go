@@ -33,6 +33,8 @@ type autoscaler struct {
 	fleet     fleet
 	channels  channels
 	guard     decide.Guard
+	rivals    decide.Rivals
+	rival     *messages.Rival // that lives
 
 	created  map[messages.QueueName]bool // and not seen since
 	snapshot messages.ClearMLSnapshot
@@ -164,7 +166,7 @@ func (a *autoscaler) begin(ctx actor.Context) {
 	a.resources = make(map[messages.ResourceName]*actor.PID)
 	a.born, a.fleet, a.channels = a.env.clock.Now(), newFleet(), newChannels()
 	a.created = make(map[messages.QueueName]bool)
-	a.asked = nil
+	a.asked, a.rivals, a.rival = nil, decide.Rivals{}, nil
 	a.readPause(ctx)
 	a.sources = map[string]*source{sourceClearML: {}, sourceEC2: {}}
 	draws := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(a.cfg.Seed, stream)) }

@@ -92,6 +92,7 @@ func (a *autoscaler) watchHomes(ctx actor.Context) {
 func (a *autoscaler) tend(ctx actor.Context, board messages.Board) {
 	a.tendBarrier(ctx, board)
 	a.openForgotten(ctx, board)
+	a.lookForRivals(ctx, board)
 	if a.fleet.known {
 		a.signLife(ctx, board)
 		a.sweepKeys(ctx, board)
@@ -113,8 +114,10 @@ func (a *autoscaler) signLife(ctx actor.Context, board messages.Board) {
 	}
 	for _, name := range board.Names() {
 		queue, _ := board.Queue(name)
-		switch _, there := queue.Metadata[key]; {
-		case homes[name]:
+		value, there := queue.Metadata[key]
+		sign, readable := messages.ParseSign(value)
+		switch {
+		case homes[name], readable && a.rivals.Is(sign.Epoch): // the rival's instances count on that
 		case !there:
 			delete(a.channels.signed, name)
 		default:

@@ -118,6 +118,10 @@ func (a *autoscaler) report(ctx actor.Context, id messages.AskID) {
 		pause := a.pause.Pause
 		asked.status.Pause = &pause
 	}
+	if a.rival != nil {
+		rival := *a.rival
+		asked.status.Rival = &rival
+	}
 	a.ask(ctx, id, asked)
 	for _, q := range a.cfg.Queues {
 		asked.missing["queue "+string(q.Name)] = true

@@ -117,7 +117,7 @@ func (a *autoscaler) hold() messages.Reason {
 	case !a.pause.stored.read:
 		return messages.Reason{Code: messages.ReasonPaused, Detail: "whether launching is paused is not known yet"}
 	case !a.pause.on():
-		return messages.Reason{}
+		return a.contested()
 	}
 	detail := "since " + a.pause.At.UTC().Format(time.RFC3339)
 	if a.pause.By != "" {

@@ -84,6 +84,8 @@ const (
 	ReasonGuarded ReasonCode = "guarded"
 	// ReasonPolicy: the configuration says so.
 	ReasonPolicy ReasonCode = "policy"
+	// ReasonContested: another ebb acts for the same autoscaler, and did so before.
+	ReasonContested ReasonCode = "contested"
 	// ReasonPaused: an operator has paused launching.
 	ReasonPaused ReasonCode = "paused"
 	// ReasonOperator: an operator asked for it.
@@ -331,6 +333,15 @@ type AutoscalerReconfigured struct {
 type AutoscalerMisconfigured struct {
 	// Problems has a line for each, with the place and the cure.
 	Problems []string `json:"problems"`
+}
+
+// AutoscalerContested is recorded when another ebb shows to act for the same autoscaler,
+// with another event server: no lease keeps the two apart.
+type AutoscalerContested Rival
+
+// AutoscalerUncontested is recorded when that one has given no sign of life for long.
+type AutoscalerUncontested struct {
+	ContestedSeconds float64 `json:"contested_seconds"`
 }
 
 // AutoscalerPaused is recorded when an operator ends launching for a while.

@@ -64,6 +64,12 @@ func (InstanceStray) Kind() string { return "instance.stray" }
 func (AutoscalerReconfigured) Kind() string { return "autoscaler.reconfigured" }
 
 // Kind implements [Event].
+func (AutoscalerContested) Kind() string { return "autoscaler.contested" }
+
+// Kind implements [Event].
+func (AutoscalerUncontested) Kind() string { return "autoscaler.uncontested" }
+
+// Kind implements [Event].
 func (AutoscalerMisconfigured) Kind() string { return "autoscaler.misconfigured" }
 
 // Kind implements [Event].
@@ -169,6 +175,12 @@ func (e InstanceStray) About() string { return string(e.Instance) }
 func (AutoscalerReconfigured) About() string { return "" }
 
 // About implements [Event].
+func (AutoscalerContested) About() string { return "" }
+
+// About implements [Event].
+func (AutoscalerUncontested) About() string { return "" }
+
+// About implements [Event].
 func (AutoscalerMisconfigured) About() string { return "" }
 
 // About implements [Event].
@@ -234,6 +246,8 @@ func (AutoscalerReconfigured) event()  {}
 func (AutoscalerResumed) event()       {}
 func (AutoscalerPaused) event()        {}
 func (AutoscalerMisconfigured) event() {}
+func (AutoscalerContested) event()     {}
+func (AutoscalerUncontested) event()   {}
 func (InstanceNoticed) event()         {}
 func (InstanceRecalled) event()        {}
 func (InstanceUnended) event()         {}

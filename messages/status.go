@@ -17,6 +17,8 @@ type Status struct {
 	// Stopping says that it is about to end.
 	Stopping bool   `json:"stopping,omitempty"`
 	Pause    *Pause `json:"pause,omitempty"`
+	// Rival is another ebb that acts for the same autoscaler; nil while none shows.
+	Rival *Rival `json:"rival,omitempty"`
 
 	ClearML SourceStatus `json:"clearml"`
 	EC2     SourceStatus `json:"ec2"`
@@ -40,6 +42,20 @@ type Pause struct {
 	Why string `json:"why,omitempty"`
 	// Until is when it ends by itself; zero is never.
 	Until time.Time `json:"until,omitzero"`
+}
+
+// Rival is another ebb that acts for the same autoscaler without a lease on our event
+// server. It is known by the sign of life that it writes on queues of the ClearML server.
+type Rival struct {
+	// Epoch is the number that it has as an owner, on its own event server.
+	Epoch Epoch `json:"epoch"`
+	// Queue is one on which it gives its sign of life.
+	Queue QueueName `json:"queue"`
+	// Since is when it was found out.
+	Since time.Time `json:"since"`
+	// Holds says that this process launches nothing for it: its own epoch is the higher
+	// one, so it is the younger one as a rule.
+	Holds bool `json:"holds"`
 }
 
 // SourceStatus is how one of the outside worlds answers.

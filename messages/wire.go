@@ -32,6 +32,8 @@ func decoders() map[string]func([]byte) (Event, error) {
 		AutoscalerResumed{}.Kind():       decode[AutoscalerResumed],
 		AutoscalerPaused{}.Kind():        decode[AutoscalerPaused],
 		AutoscalerMisconfigured{}.Kind(): decode[AutoscalerMisconfigured],
+		AutoscalerContested{}.Kind():     decode[AutoscalerContested],
+		AutoscalerUncontested{}.Kind():   decode[AutoscalerUncontested],
 		InstanceNoticed{}.Kind():         decode[InstanceNoticed],
 		InstanceRecalled{}.Kind():        decode[InstanceRecalled],
 		InstanceUnended{}.Kind():         decode[InstanceUnended],

@@ -242,7 +242,7 @@ func (b *board) words(reasons []messages.Reason) []string {
 // levelOf is how much an event is to be looked at.
 func levelOf(event messages.Event) string {
 	switch any(event).(type) {
-	case messages.ObservationFailed, messages.AutoscalerMisconfigured, messages.InstanceUnended, messages.TaskLost, messages.TaskDuplicated:
+	case messages.ObservationFailed, messages.AutoscalerMisconfigured, messages.AutoscalerContested, messages.InstanceUnended, messages.TaskLost, messages.TaskDuplicated:
 		return "error"
 	case messages.InstanceRefused, messages.InstanceUnready, messages.InstanceNoticed, messages.InstanceStray, messages.ResourceHeld,
 		messages.FleetGuarded, messages.TaskRequeued, messages.AutoscalerPaused, messages.AutoscalerStopped, messages.QueueClosed:

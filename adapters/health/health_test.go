@@ -62,6 +62,13 @@ func TestJudge(t *testing.T) {
 			func(f *health.Facts) { f.Autoscalers[0].Status.Silent = []string{"queue a", "resource b"} },
 			true, false, "parts of prod: no answer from queue a, resource b\n",
 		},
+		"a rival": {
+			func(f *health.Facts) {
+				f.Autoscalers[0].Status.Rival = &messages.Rival{Epoch: 7, Queue: "q", Holds: true}
+			},
+			true, false, "rival of prod: another ebb (owner 7 on an event server of its own) gives signs of life for it on queue q; " +
+				"this one came later and launches nothing\n      to do: stop one of the two",
+		},
 		"nobody asks ClearML": {
 			func(f *health.Facts) { f.Autoscalers[0].Status.ClearML.LastGood = noon().Add(-3 * time.Minute) },
 			true, false, "parts of prod: no answer from what asks ClearML\n",
@@ -183,8 +190,8 @@ func TestHTTP(t *testing.T) {
 		if err := json.Unmarshal(got.Body.Bytes(), &report); err != nil || got.Code != http.StatusServiceUnavailable {
 			t.Fatalf("ready, as JSON: %d %v %s", got.Code, err, got.Body)
 		}
-		if report.OK || len(report.Checks) != 6 {
-			t.Errorf("got %+v, want six checks, one of them wrong", report)
+		if report.OK || len(report.Checks) != 7 {
+			t.Errorf("got %+v, want seven checks, one of them wrong", report)
 		}
 	}
 }

@@ -124,6 +124,7 @@ func Judge(facts Facts) (live, ready Report) {
 		if a.Status == nil {
 			continue // it is not told, or for the one that acts to say
 		}
+		ready = ready.with(a.alone())
 		ready = ready.with(a.whole(facts.At))
 		ready = ready.with(a.source("clearml", a.Status.ClearML, a.ClearMLWithin, facts.At))
 		ready = ready.with(a.source("ec2", a.Status.EC2, a.EC2Within, facts.At))
@@ -192,6 +193,21 @@ func (a Autoscaler) whole(now time.Time) Check {
 	}
 	if !check.OK {
 		check.Found = "no answer from " + strings.Join(silent, ", ")
+	}
+	return check
+}
+
+// alone says that no other ebb acts for the same autoscaler.
+func (a Autoscaler) alone() Check {
+	check := Check{
+		Name: "rival", Autoscaler: a.Name, OK: a.Status.Rival == nil, Found: "no other ebb acts for it",
+		Cure: "stop one of the two, or let both use one event server (nats.url), or give them different names",
+	}
+	if r := a.Status.Rival; r != nil {
+		check.Found = fmt.Sprintf("another ebb (owner %d on an event server of its own) gives signs of life for it on queue %s", r.Epoch, r.Queue)
+		if r.Holds {
+			check.Found += "; this one came later and launches nothing"
+		}
 	}
 	return check
 }

@@ -103,6 +103,7 @@ func processCatalog() []Metric {
 		{Name: "ebb_stopping", Type: Gauge, Labels: labels(), Help: "Whether the autoscaler is about to end", Worry: "1 for longer than a stop takes, 80 s"},
 		{Name: "ebb_paused", Type: Gauge, Labels: labels(), Help: "Whether an operator has paused launching", Worry: "1 and nobody remembers why"},
 		{Name: "ebb_paused_since_timestamp_seconds", Type: Gauge, Labels: labels(), Help: "When launching was paused; absent while it is not", Worry: "hours ago"},
+		{Name: "ebb_contested", Type: Gauge, Labels: labels(), Help: "Whether another ebb, with another event server, shows to act for the same autoscaler", Worry: "1: stop one of them, or name them differently; the younger one launches nothing"},
 		{Name: "ebb_status_silent", Type: Gauge, Labels: labels(), Help: "Queues and resource types that did not answer within the time; their gauges are absent", Worry: "above 0 for more than a minute"},
 		{Name: "ebb_observation_age_seconds", Type: Gauge, Labels: labels(labelSource), Help: "Age of the last good answer of clearml or ec2; before the first one, since it began to act", Worry: "clearml above two polling intervals and 15 s: nothing is launched or drained; ec2 above 5 min: ended and lost instances are not noticed"},
 		{Name: "ebb_observation_up", Type: Gauge, Labels: labels(labelSource), Help: "Whether the last answer of clearml or ec2 was good", Worry: "0 for minutes"},

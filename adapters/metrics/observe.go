@@ -67,8 +67,9 @@ func (o observing) event(event messages.Event) {
 	case messages.ResourceHeld:
 		o.count("ebb_resource_holds_total", string(e.Resource), first(e.Reasons))
 	case messages.AutoscalerPaused, messages.AutoscalerResumed, messages.ObservationRecovered, messages.QueueCreated,
-		messages.QueueOpened, messages.ResourceReleased, messages.AutoscalerReconfigured, messages.AutoscalerMisconfigured:
-		// The gauges tell of these, and [Metrics.Reloaded] of the last two.
+		messages.QueueOpened, messages.ResourceReleased, messages.AutoscalerReconfigured, messages.AutoscalerMisconfigured,
+		messages.AutoscalerContested, messages.AutoscalerUncontested:
+		// The gauges tell of these, and [Metrics.Reloaded] of new configurations.
 	case messages.InstanceRequested, messages.InstanceRefused, messages.InstanceLaunched, messages.InstanceAdopted:
 		o.launch(event)
 	case messages.InstanceRegistered, messages.InstanceBusy, messages.InstanceIdle, messages.InstanceUnready,

@@ -104,6 +104,7 @@ func (s *snapshot) status(name string, status *messages.Status) {
 	if status.Pause != nil {
 		s.set("ebb_paused_since_timestamp_seconds", seconds(status.Pause.At), name)
 	}
+	s.set("ebb_contested", number(status.Rival != nil), name)
 	s.set("ebb_status_silent", float64(len(status.Silent)), name)
 	s.set("ebb_events_pending", float64(status.EventsPending), name)
 	s.source(name, "clearml", status.ClearML, status.StartedAt)

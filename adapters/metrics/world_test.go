@@ -211,6 +211,8 @@ func everything() []messages.Event {
 		messages.AutoscalerResumed{},
 		messages.AutoscalerReconfigured{},
 		messages.AutoscalerMisconfigured{},
+		messages.AutoscalerContested{Epoch: 7, Queue: "train"},
+		messages.AutoscalerUncontested{ContestedSeconds: 60},
 		messages.ObservationFailed{Source: "ec2", Class: messages.ClassThrottled},
 		messages.ObservationRecovered{Source: "ec2"},
 		messages.QueueCreated{Queue: "train"},

@@ -26,7 +26,7 @@ func (s *State) fold(r messages.Recorded) {
 	case messages.InstanceDraining, messages.InstanceKept, messages.InstanceRecalled, messages.InstanceUnready,
 		messages.InstanceTerminating, messages.InstanceUnended, messages.InstanceGone:
 		s.foldEnd(r.At, e)
-	case messages.TaskRequeued, messages.TaskLost, messages.TaskDuplicated:
+	case messages.TaskRequeued, messages.TaskLost, messages.TaskDuplicated, messages.AutoscalerContested, messages.AutoscalerUncontested:
 		// They are told in the log; what changes by them comes as other events.
 	}
 }

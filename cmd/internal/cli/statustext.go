@@ -44,6 +44,9 @@ func statusHead(s messages.Status) []string {
 	if p := s.Pause; p != nil {
 		lines = append(lines, pauseText(s, *p))
 	}
+	if s.Rival != nil {
+		lines = append(lines, "CONTESTED for "+since(s, s.Rival.Since)+": "+eventtext.Rival(*s.Rival))
+	}
 	if len(s.Silent) > 0 {
 		lines = append(lines, fmt.Sprintf("NO ANSWER in time from %s: nothing is said of it here", eventtext.Clean(strings.Join(s.Silent, ", "))))
 	}
@@ -161,6 +164,8 @@ func shortReason(s messages.Status, reason messages.Reason) string {
 	switch reason.Code {
 	case messages.ReasonPaused:
 		return "paused"
+	case messages.ReasonContested:
+		return "another ebb acts"
 	case messages.ReasonStale:
 		return "ClearML does not answer in time"
 	case messages.ReasonFleetUnknown:

@@ -29,6 +29,9 @@ func finding(status messages.Status, reason messages.Reason) (f Finding, fresh b
 			f.Text = "is held back until ebb has read whether somebody paused it"
 			f.Cure = "this takes seconds after a start; if it lasts, the event server does not answer: see the log of ebb"
 		}
+	case messages.ReasonContested:
+		f.About, f.Text = "launching", "is held back, because another ebb with another event server acts for an autoscaler of this name ("+reason.Detail+")"
+		f.Cure = "stop one of the two, or give them one event server (nats.url), or different names: docs/runbooks/EbbTwoAct.md"
 	case messages.ReasonStale:
 		if !status.ClearML.DownSince.IsZero() {
 			return f, false

@@ -81,6 +81,7 @@ func phrases() map[messages.ReasonCode]string {
 		messages.ReasonGuarded:         "too many look unhealthy at once to believe it",
 		messages.ReasonPolicy:          "as configured",
 		messages.ReasonPaused:          "launching is paused",
+		messages.ReasonContested:       "another ebb acts for this autoscaler",
 		messages.ReasonOperator:        "an operator wants it",
 	}
 }

@@ -13,6 +13,7 @@ import (
 func Words(event messages.Event) string {
 	switch e := event.(type) {
 	case messages.AutoscalerStarted, messages.AutoscalerStopped, messages.AutoscalerReconfigured, messages.AutoscalerMisconfigured,
+		messages.AutoscalerContested, messages.AutoscalerUncontested,
 		messages.AutoscalerPaused, messages.AutoscalerResumed,
 		messages.ObservationFailed, messages.ObservationRecovered:
 		return autoscalerWords(e)
@@ -50,6 +51,29 @@ func autoscalerWords(event any) string {
 		return text
 	case messages.AutoscalerMisconfigured:
 		return "the new configuration is not sound and the old one stays: " + listed(e.Problems)
+	case messages.AutoscalerContested, messages.AutoscalerUncontested, messages.AutoscalerPaused, messages.AutoscalerResumed:
+		return pauseWords(e)
+	case messages.AutoscalerStopped:
+		return fmt.Sprintf("stopped (on_shutdown: %s), %s left running", clean(e.OnShutdown), counted(e.Left, "instance"))
+	case messages.ObservationFailed:
+		last := "no good answer so far"
+		if !e.LastGood.IsZero() {
+			last = "last good answer " + clock(e.LastGood)
+		}
+		return failure(e.Class, e.Code, e.Message) + "; " + last
+	case messages.ObservationRecovered:
+		return "answers again after " + seconds(e.DownSeconds)
+	}
+	return ""
+}
+
+// pauseWords is about what keeps the whole autoscaler from launching.
+func pauseWords(event any) string {
+	switch e := event.(type) {
+	case messages.AutoscalerContested:
+		return Rival(messages.Rival(e))
+	case messages.AutoscalerUncontested:
+		return "no other ebb shows to act for this autoscaler any more, after " + seconds(e.ContestedSeconds)
 	case messages.AutoscalerPaused:
 		text := "nothing is launched" + by(e.By)
 		if !e.Until.IsZero() {
@@ -64,16 +88,6 @@ func autoscalerWords(event any) string {
 			return "the pause of " + seconds(e.PausedSeconds) + " is over"
 		}
 		return "launches again after " + seconds(e.PausedSeconds) + by(e.By)
-	case messages.AutoscalerStopped:
-		return fmt.Sprintf("stopped (on_shutdown: %s), %s left running", clean(e.OnShutdown), counted(e.Left, "instance"))
-	case messages.ObservationFailed:
-		last := "no good answer so far"
-		if !e.LastGood.IsZero() {
-			last = "last good answer " + clock(e.LastGood)
-		}
-		return failure(e.Class, e.Code, e.Message) + "; " + last
-	case messages.ObservationRecovered:
-		return "answers again after " + seconds(e.DownSeconds)
 	}
 	return ""
 }
@@ -289,4 +303,15 @@ func lastLine(console string) string {
 func failure(class messages.FailureClass, code, message string) string {
 	f := messages.Failure{Class: class, Code: clean(code), Message: clean(message)}
 	return f.Error()
+}
+
+// Rival says that another ebb acts for the same autoscaler, and what to do.
+func Rival(r messages.Rival) string {
+	text := fmt.Sprintf("another ebb (owner %d on an event server of its own) gives signs of life for this autoscaler on queue %s; ", r.Epoch, clean(string(r.Queue)))
+	if r.Holds {
+		text += "this one came later and launches nothing: "
+	} else {
+		text += "that one came later and should launch nothing: "
+	}
+	return text + "stop one of the two, or let both use one event server, or give them different names"
 }

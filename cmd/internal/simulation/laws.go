@@ -28,6 +28,7 @@ const (
 
 // laws watches the world and writes down what breaks a law.
 type laws struct {
+	rival    bool // another ebb gives signs of life for the autoscaler
 	world    *World
 	breaches []string
 	// races are busy workers that were killed although they were idle when it

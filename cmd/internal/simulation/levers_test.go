@@ -1,6 +1,12 @@
 package simulation
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/messages"
+)
 
 // These are levers that only stories pull; seeds have theirs in faults.go.
 
@@ -30,4 +36,37 @@ func (w *World) SetClock(seat int, off time.Duration) {
 	if p := w.seats[seat]; p != nil {
 		p.skew = off
 	}
+}
+
+// rivalEvery is how often a rival gives its sign of life; rivalEpochs lie between it
+// and us.
+const (
+	rivalEvery  = time.Minute
+	rivalEpochs = 1000
+)
+
+// Rival lets another ebb, with another event server, give signs of life for our
+// autoscaler on a queue, for a while. One that is older than ours has a lower epoch.
+func (w *World) Rival(queue string, older bool, lives time.Duration) error {
+	q, known := w.ml.QueueByName(queue)
+	if !known {
+		return fmt.Errorf("there is no queue %q", queue)
+	}
+	var epoch messages.Epoch
+	if !older {
+		epoch = w.store.epochs + rivalEpochs
+	}
+	w.laws.rival = true
+	ends := w.Now().Add(lives)
+	var sign func()
+	sign = func() {
+		if w.Now().After(ends) {
+			return
+		}
+		value := messages.Sign{At: w.Now(), Epoch: epoch}.String()
+		_ = w.ml.SetMetadata(q.ID, fakeclearml.MetadataItem{Key: messages.SignKey(autoscalerName), Type: "str", Value: value}) // the queue is there
+		w.loop.clock.AfterFunc(rivalEvery, sign)
+	}
+	sign()
+	return nil
 }

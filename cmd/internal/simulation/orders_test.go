@@ -75,6 +75,9 @@ func statusText(status messages.Status) string {
 	if status.Pause != nil {
 		fmt.Fprintf(&b, "paused by %s: %s\n", status.Pause.By, status.Pause.Why)
 	}
+	if status.Rival != nil {
+		fmt.Fprintf(&b, "contested by owner %d on queue %s, holds %t\n", status.Rival.Epoch, status.Rival.Queue, status.Rival.Holds)
+	}
 	for _, q := range status.Queues {
 		fmt.Fprintf(&b, "queue %s: %d waiting for %.0fs, unmet %d %v, served by %v\n", q.Queue, q.Waiting, q.WaitSeconds, q.Verdict.Unmet, codes(q.Verdict.Reasons), q.Resources)
 	}

@@ -88,7 +88,7 @@ func (s *script) steps() map[string]func(*datadriven.TestData) (string, error) {
 		"fault": s.fault, "capacity": s.capacity, "quota": s.quota, "deny": s.deny, "throttle": s.throttle, "protect": s.protect,
 		"interrupt": s.interrupt, "rebalance": s.rebalance, "end": s.end, "vanish": s.vanish,
 		"crash": s.crash, "kill": s.kill, "restart": s.restart, "start": s.startProcess, "stop": s.stop, "reload": s.reload,
-		"pause": s.pause, "resume": s.resume, "cut": s.cut, "clock": s.clock, "lose": s.lose, "delay": s.delay, "order": s.order,
+		"pause": s.pause, "resume": s.resume, "cut": s.cut, "clock": s.clock, "lose": s.lose, "delay": s.delay, "rival": s.rival, "order": s.order,
 	}
 }
 

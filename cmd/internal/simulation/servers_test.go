@@ -41,6 +41,15 @@ func (s *script) lose(d *datadriven.TestData) (string, error) {
 	return "", nil
 }
 
+// rival lets another ebb act for the same autoscaler.
+func (s *script) rival(d *datadriven.TestData) (string, error) {
+	queue, older, lives := "default", false, 10*time.Minute
+	if err := args(d, map[string]any{"queue": &queue, "older": &older, "for": &lives}); err != nil {
+		return "", err
+	}
+	return "", s.world.Rival(queue, older, lives)
+}
+
 // delay has the next request to the ledger and the bus arrive later.
 func (s *script) delay(d *datadriven.TestData) (string, error) {
 	request, by := "", time.Duration(0)

@@ -92,6 +92,10 @@ func (l *laws) told(recorded messages.Recorded) {
 		if e.Class == messages.ClassNoCapacity && !e.RetryAt.IsZero() && !slices.Contains(capacityCodes(), e.Code) {
 			l.breach("%s is left out for want of capacity, and EC2 said %q", e.Offering, e.Code)
 		}
+	case messages.AutoscalerContested:
+		if !l.rival {
+			l.breach("owner %d of another event server is told of, and there is none", e.Epoch)
+		}
 	case messages.TaskRequeued:
 		if t := l.tasks[string(e.Task)]; t != nil {
 			t.toldBack = l.world.Now()
