@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -180,8 +181,9 @@ func (c client) wants(status int, part, method, path string, content any) {
 // applies it; one that is not sound changes nothing.
 func (c client) wizard(path string) {
 	c.t.Helper()
+	const mode = 0o640
 	before, err := os.ReadFile(path)
-	if err != nil {
+	if err = errors.Join(err, os.Chmod(path, mode)); err != nil {
 		c.t.Fatal(err)
 	}
 	c.wants(http.StatusOK, "autoscalers[0].aws.region", "GET", "/wizard", nil)
@@ -208,5 +210,11 @@ func (c client) wizard(path string) {
 	c.wants(http.StatusOK, "applied", "POST", "/apply", map[string]string{"yaml": written.YAML})
 	if now, _ := os.ReadFile(path); !strings.Contains(string(now), "7m") {
 		c.t.Errorf("the file was not replaced: %s", now)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
+		c.t.Errorf("the file is %v (%v), want the mode that it had", info, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".ebb-*")); len(left) > 0 {
+		c.t.Errorf("%v are left beside the file", left)
 	}
 }
