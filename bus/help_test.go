@@ -1,9 +1,11 @@
 package bus_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -27,7 +30,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	const store = "github.com/nats-io/nats-server/v2/server"
-	goleak.VerifyTestMain(m,
+	leaks.Main(m,
 		goleak.IgnoreAnyFunction(store+".(*fileStore).flushStreamStateLoop"),
 		goleak.IgnoreAnyFunction(store+".(*msgBlock).flushLoop"),
 		goleak.IgnoreAnyFunction(store+"/ats.Register.func1"),
@@ -36,6 +39,10 @@ func TestMain(m *testing.M) {
 
 // noon is when everything happens in these tests.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// patience is how long something is waited for that comes at once on a machine that
+// has nothing else to do.
+const patience = 2 * time.Minute
 
 // small keeps the disk that a test reserves small.
 const small = 64 << 20
@@ -78,6 +85,7 @@ func external(tb testing.TB, change func(*natsserver.Options)) *natsserver.Serve
 	options := &natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true,
 		JetStream: true, StoreDir: tb.TempDir(),
+		AuthTimeout: patience.Seconds(), TLSTimeout: patience.Seconds(), // two seconds are too few on a busy machine
 	}
 	change(options)
 	server, err := natsserver.NewServer(options)
@@ -89,10 +97,28 @@ func external(tb testing.TB, change func(*natsserver.Options)) *natsserver.Serve
 		server.Shutdown()
 		server.WaitForShutdown()
 	})
-	if !server.ReadyForConnections(10 * time.Second) {
+	if !server.ReadyForConnections(patience) {
 		tb.Fatal("server not ready")
 	}
 	return server
+}
+
+// journal keeps log lines. A server may have some to say after its end.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(line)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
 }
 
 // observed is event number n of an autoscaler.

@@ -12,17 +12,17 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/dashboard"
 	"github.com/ebbscale/ebb/adapters/dashboard/dashtest"
+	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/messages"
 )
 
 const token = "a-token-of-the-test"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // configOf is a dashboard over a world, on loopback with a token.
 func configOf(world *dashtest.World) dashboard.Config {
@@ -85,7 +85,7 @@ func body(response *http.Response) string {
 
 // patience is how long something is waited for that comes at once, on a machine that
 // has much else to do.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 func waitFor(tb testing.TB, what string, so func() bool) {
 	tb.Helper()

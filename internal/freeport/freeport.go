@@ -2,6 +2,7 @@
 package freeport
 
 import (
+	"context"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -13,27 +14,39 @@ import (
 // connection between the look and the use.
 const (
 	first = 12000
-	after = 32000
+	after = 22000
+	// token is how far above a number its token is: whoever listens there has the number.
+	token = 10000
 )
 
 // Address is a loopback address on which nobody listens, such as 127.0.0.1:17001,
-// and which nobody is given but who asks for that number.
+// and which nobody who asks here is given until the test has ended, in this process
+// or another one.
 func Address(tb testing.TB) string {
 	tb.Helper()
 	for range 1000 {
 		//nolint:forbidigo // tests that run at the same time are to look at different ones
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(after-first)))
-		listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", address)
+		number := first + rand.IntN(after-first)
+		held, err := listen(tb.Context(), number+token)
+		if err != nil {
+			continue // another test has this number
+		}
+		tb.Cleanup(func() { _ = held.Close() })
+		free, err := listen(tb.Context(), number)
 		if err != nil {
 			continue
 		}
-		if err := listener.Close(); err != nil {
+		if err := free.Close(); err != nil {
 			tb.Fatal(err)
 		}
-		return address
+		return free.Addr().String()
 	}
 	tb.Fatalf("of 1,000 ports from %d to %d none is free", first, after-1)
 	return ""
+}
+
+func listen(ctx context.Context, port int) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
 // Number is the port of an [Address].

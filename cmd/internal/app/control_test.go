@@ -20,6 +20,7 @@ import (
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/control"
+	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -118,7 +119,7 @@ func (r *testRegion) shared(member string) config.File {
 // one that acts answers, and once it has stopped the other does, with the pause that
 // was asked of the first.
 func TestStandByAnswers(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: filepath.Join(r.dir, "nats"), Listen: "127.0.0.1:0", Log: zerolog.Nop()})
@@ -197,7 +198,7 @@ func (a ahead) Now() time.Time { return a.Clock.Now().Add(a.by) }
 // TestPauseOutlivesRestart starts the same process again, on clocks of its own: a
 // pause with an end is there until that end, and not longer.
 func TestPauseOutlivesRestart(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	const day = 24 * time.Hour
@@ -287,7 +288,7 @@ func (p running) reload() (control.Reloaded, error) {
 // TestReloadByOperator has the configuration read again through the control
 // service: unchanged, sound, unsound, and with what needs a restart.
 func TestReloadByOperator(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer func() { r.close() }()
 	p := r.run()
@@ -341,7 +342,7 @@ func TestReloadByOperator(t *testing.T) {
 // TestReloadByItself changes the file of a running process and tells it nothing.
 // When a change counts as one is TestWatchFile's.
 func TestReloadByItself(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer func() { r.close() }()
 	p := r.run()
@@ -365,7 +366,7 @@ func TestReloadByItself(t *testing.T) {
 
 // TestReloadByHangup has the configuration read again by SIGHUP.
 func TestReloadByHangup(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer func() { r.close() }()
 	p := r.run()
@@ -389,7 +390,7 @@ func TestReloadByHangup(t *testing.T) {
 // TestReloadWhileStopping asks for a reload all the time while the process stops:
 // it stops all the same, and each asker hears what is so.
 func TestReloadWhileStopping(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	file := r.load("1h", 1)

@@ -20,13 +20,14 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/messages"
 )
 
 // TestDashboard asks a whole process over HTTP: what it shows is what runs, orders
 // reach the autoscaler, the wizard's file can be applied, and no secret comes out.
 func TestDashboard(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	if _, err := r.clearml.AddDemoTasks(fakeclearml.DemoTasks{Queue: "training", Count: 2, RunSeconds: 600}); err != nil {
@@ -91,7 +92,7 @@ func TestDashboard(t *testing.T) {
 // TestChartsAfterRestart holds that the charts of a process that has just started
 // begin with the events that are kept, whoever asks first.
 func TestChartsAfterRestart(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	file := r.load("1h", 1)

@@ -13,12 +13,13 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/internal/leaks"
 )
 
 // TestMonitoring reads metrics and health of a whole process that works: every part
 // tells what it has to, also after a reload, and no secret is among it.
 func TestMonitoring(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	addTask := func() {

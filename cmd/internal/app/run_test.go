@@ -25,6 +25,7 @@ import (
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/internal/freeport"
+	"github.com/ebbscale/ebb/internal/leaks"
 )
 
 const runConfiguration = `
@@ -47,7 +48,7 @@ autoscalers:
 // a lowered max_instances from a reload without ending what works, drains what
 // is idle by the word of its supervisor, and leaves no goroutine behind.
 func TestRunReloadStop(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	ctx := t.Context()
@@ -77,7 +78,7 @@ func TestRunReloadStop(t *testing.T) {
 // TestReloadsLeaveNothingOpen reads the configuration fifty times: no goroutine and
 // no connection of an earlier one stays.
 func TestReloadsLeaveNothingOpen(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leaks.None(t, goleak.IgnoreCurrent())
 	r := newRegion(t)
 	defer r.close()
 	file := r.load("1h", 1)

@@ -31,12 +31,13 @@ var layers = []struct {
 	{prefix: "/adapters/clock", name: "clock", may: []string{"messages"}},
 	// One adapter, one package (and what is below it). A sibling is allowed to tests
 	// only, and only the fakes, which are what the adapter is tried against.
-	{prefix: "/adapters", name: "adapter", may: []string{"messages"}, tests: []string{"fakes", "clock"}},
-	{prefix: "/bus", name: "bus", may: []string{"messages"}, tests: []string{"clock", "freeport"}},
+	{prefix: "/adapters", name: "adapter", may: []string{"messages"}, tests: []string{"fakes", "clock", "leaks"}},
+	{prefix: "/bus", name: "bus", may: []string{"messages"}, tests: []string{"clock", "freeport", "leaks"}},
 	// The contract tests have packages of their own that are not in the program.
 	{prefix: "/cmd/internal/contract", name: "cmd", may: append([]string{"freeport"}, programs...)},
-	{prefix: "/cmd", name: "cmd", may: programs, tests: []string{"freeport"}},
+	{prefix: "/cmd", name: "cmd", may: programs, tests: []string{"freeport", "leaks"}},
 	{prefix: "/internal/freeport", name: "freeport"},
+	{prefix: "/internal/leaks", name: "leaks"},
 }
 
 // goPackage is the part of `go list -json` that is read here.

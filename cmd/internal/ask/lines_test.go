@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
 
 	"github.com/ebbscale/ebb/cmd/internal/ask"
 	"github.com/ebbscale/ebb/cmd/internal/wizard"
+	"github.com/ebbscale/ebb/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // byLines runs the questions with these lines as answers.
 func byLines(ctx context.Context, a wizard.Answers, o ask.Options, answers ...string) (wizard.Answers, string, error) {

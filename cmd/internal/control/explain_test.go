@@ -10,15 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 
 	"github.com/ebbscale/ebb/cmd/internal/control"
+	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/messages"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/explain")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
