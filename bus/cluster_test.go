@@ -46,7 +46,7 @@ func runMember(config string) error {
 		return err
 	}
 	server.Start()
-	if !server.ReadyForConnections(10 * time.Second) {
+	if !server.ReadyForConnections(patience) {
 		return errors.New("server not ready")
 	}
 	fmt.Println(server.ClientURL())
@@ -100,16 +100,15 @@ func cluster(t *testing.T) []string {
 // dialCluster connects once the cluster has a leader.
 func dialCluster(t *testing.T, config bus.ConnConfig) *bus.Bus {
 	t.Helper()
-	for try := 0; ; try++ {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		conn, err := bus.Connect(t.Context(), config)
 		if err == nil {
 			t.Cleanup(conn.Close)
 			return conn
 		}
-		if try == 100 {
+		if time.Now().After(end) {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 }
 

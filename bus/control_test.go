@@ -37,7 +37,7 @@ func serve(t *testing.T, b *bus.Bus, name messages.AutoscalerName, handlers map[
 // failureOf asks and answers the class of the failure and its text.
 func failureOf(t *testing.T, b *bus.Bus, name messages.AutoscalerName, verb string, request any) (messages.FailureClass, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var answer question
 	err := b.Ask(ctx, name, verb, request, &answer)

@@ -154,7 +154,7 @@ func TestEventsSurviveALostRequest(t *testing.T) {
 	if err := conn.Publish(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var got []bus.StoredEvent
 	err := conn.Events(ctx, bus.EventQuery{}, func(event bus.StoredEvent) error {
@@ -194,7 +194,7 @@ func TestEventsKeepWhatIsNotKnown(t *testing.T) {
 	defer plain.Close()
 	later := `{"specversion":"1.0","id":"x","source":"/ebb/prod","type":"ebb.v1.instance.beamed","subject":"i-1","time":"2026-03-01T12:00:00Z","data":{"to":"enterprise"}}`
 	for _, body := range []string{"no json", later} {
-		if _, err := plain.Request("ebb.v1.prod.instance.beamed", []byte(body), 5*time.Second); err != nil {
+		if _, err := plain.Request("ebb.v1.prod.instance.beamed", []byte(body), patience); err != nil {
 			t.Fatal(err)
 		}
 	}

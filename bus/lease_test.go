@@ -42,6 +42,9 @@ var (
 // quick is a timing whose leases run out at the server after 1.1 s.
 var quick = messages.LeaseTiming{TTL: 1200 * time.Millisecond, Renew: 400 * time.Millisecond, Margin: 300 * time.Millisecond}
 
+// lasting is a timing whose leases do not run out in a test, however slow the machine.
+var lasting = messages.LeaseTiming{TTL: 10 * time.Minute, Renew: 20 * time.Second, Margin: 10 * time.Second}
+
 const leaseStream = "KV_" + bus.LeaseBucket
 
 func leases(tb testing.TB, conn *bus.Bus, holder string, timing messages.LeaseTiming) *bus.Leases {
@@ -63,7 +66,7 @@ func acquire(tb testing.TB, leases *bus.Leases, autoscaler messages.AutoscalerNa
 }
 
 // acquireSoon tries like one who stands by.
-func acquireSoon(tb testing.TB, leases *bus.Leases, autoscaler messages.AutoscalerName, patience time.Duration) messages.Lease {
+func acquireSoon(tb testing.TB, leases *bus.Leases, autoscaler messages.AutoscalerName) messages.Lease {
 	tb.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		lease, err := leases.Acquire(tb.Context(), autoscaler)
@@ -85,6 +88,22 @@ func renew(tb testing.TB, leases *bus.Leases, lease messages.Lease) messages.Lea
 	return renewed
 }
 
+// renewedSoon acquires and renews; began is from before the renewal. A machine that
+// stands still in between loses the lease, and begins again.
+func renewedSoon(tb testing.TB, leases *bus.Leases, autoscaler messages.AutoscalerName) (lease messages.Lease, began time.Time) {
+	tb.Helper()
+	for end := time.Now().Add(patience); ; {
+		lease, began = acquireSoon(tb, leases, autoscaler), time.Now()
+		renewed, err := leases.Renew(tb.Context(), lease)
+		if err == nil {
+			return renewed, began
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("not renewed in %s: %v", patience, err)
+		}
+	}
+}
+
 func acquireError(leases *bus.Leases, autoscaler messages.AutoscalerName) error {
 	_, err := leases.Acquire(context.Background(), autoscaler)
 	return err
@@ -99,7 +118,7 @@ func TestLeaseIsOnePerAutoscaler(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "127.0.0.1:0")
 	conn := connect(t, server)
-	a, b := leases(t, conn, "host-a:1", messages.LeaseTiming{}), leases(t, conn, "host-b:2", messages.LeaseTiming{})
+	a, b := leases(t, conn, "host-a:1", lasting), leases(t, conn, "host-b:2", lasting)
 	const name = "prod ä.1"
 	first := acquire(t, a, name)
 	if first.Autoscaler != name || first.Holder != "host-a:1" || first.Epoch == 0 || first.Revision != uint64(first.Epoch) {
@@ -160,8 +179,7 @@ func TestEpochsGrow(t *testing.T) {
 	dir := t.TempDir()
 	server := start(t, dir, "127.0.0.1:0")
 	conn := connect(t, server)
-	ours := leases(t, conn, "a", quick)
-	last := acquire(t, ours, "prod")
+	last, began := renewedSoon(t, leases(t, conn, "a", quick), "prod")
 	grows := func(what string, next messages.Lease) {
 		t.Helper()
 		if next.Epoch <= last.Epoch || uint64(next.Epoch) <= last.Revision {
@@ -169,12 +187,11 @@ func TestEpochsGrow(t *testing.T) {
 		}
 		last = next
 	}
-	last = renew(t, ours, last)
-	began := time.Now()
-	grows("ran out", acquireSoon(t, leases(t, conn, "b", quick), "prod", quick.TTL+time.Second))
+	grows("ran out", acquireSoon(t, leases(t, conn, "b", quick), "prod"))
 	if took := time.Since(began); took < quick.TTL-quick.Margin {
 		t.Errorf("another acts %s after the renewal; the holder may act for %s", took, quick.TTL-quick.Margin)
 	}
+	ours := leases(t, conn, "a", lasting)
 	stream, err := admin(t, server.URL()).Stream(t.Context(), leaseStream)
 	if err != nil {
 		t.Fatal(err)
@@ -193,13 +210,13 @@ func TestEpochsGrow(t *testing.T) {
 	}
 	server = start(t, dir, "127.0.0.1:0")
 	conn = connect(t, server)
-	ours = leases(t, conn, "a", quick)
+	ours = leases(t, conn, "a", lasting)
 	grows("restarted", acquire(t, ours, "prod"))
 	deleteStream(t, server.URL(), leaseStream)
 	wantClass(t, messages.ClassFenced, renewError(ours, last))
 	grows("deleted", acquire(t, ours, "prod"))
 	// A lost state directory is a deleted bucket too.
-	grows("lost", acquire(t, leases(t, connect(t, start(t, t.TempDir(), "")), "a", quick), "prod"))
+	grows("lost", acquire(t, leases(t, connect(t, start(t, t.TempDir(), "")), "a", lasting), "prod"))
 }
 
 func TestEveryRaceForALeaseHasOneWinner(t *testing.T) {
@@ -219,7 +236,7 @@ func race(t *testing.T, conns []*bus.Bus, rounds int) {
 	won := make([][]messages.Lease, 2*len(conns))
 	start := make(chan struct{})
 	for n := range won {
-		ours := leases(t, conns[n%len(conns)], fmt.Sprint("holder-", n), messages.LeaseTiming{})
+		ours := leases(t, conns[n%len(conns)], fmt.Sprint("holder-", n), lasting)
 		group.Go(func() {
 			<-start
 			for round := range rounds {
@@ -252,15 +269,16 @@ func race(t *testing.T, conns []*bus.Bus, rounds int) {
 	}
 }
 
-// lossy is a server whose answers may be lost.
+// lossy is a server whose answers are lost while there is somebody to be told so.
 type lossy struct {
 	jetstream.JetStream
-	lose *bool
+	lost *func()
 }
 
 func (l lossy) PublishMsg(ctx context.Context, message *nats.Msg, options ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
 	ack, err := l.JetStream.PublishMsg(ctx, message, options...)
-	if *l.lose {
+	if *l.lost != nil {
+		(*l.lost)()
 		return nil, errLost
 	}
 	return ack, err
@@ -269,21 +287,35 @@ func (l lossy) PublishMsg(ctx context.Context, message *nats.Msg, options ...jet
 func TestLeaseWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), "127.0.0.1:0")
-	lose := false
-	conn := bus.Over(lossy{admin(t, server.URL()), &lose})
-	ours := leases(t, conn, "a", messages.LeaseTiming{TTL: time.Minute, Renew: time.Second, Margin: 59*time.Second - 200*time.Millisecond})
-	theirs := leases(t, connect(t, server), "b", messages.LeaseTiming{TTL: time.Minute, Renew: time.Second, Margin: 3 * time.Second})
+	var lost func()
+	ours := leases(t, bus.Over(lossy{admin(t, server.URL()), &lost}), "a", lasting)
+	theirs := leases(t, connect(t, server), "b", lasting)
+	// losing gives a call up that has tried three times, and heard of none.
+	losing := func(call func(context.Context) error) error {
+		ctx, giveUp := context.WithCancel(t.Context())
+		defer giveUp()
+		tries := 0
+		lost = func() {
+			if tries++; tries == 3 {
+				giveUp()
+			}
+		}
+		defer func() { lost = nil }()
+		return call(ctx)
+	}
 
-	lose = true
-	wantClass(t, messages.ClassTransient, acquireError(ours, "prod"))
+	wantClass(t, messages.ClassTransient, losing(func(ctx context.Context) error {
+		_, err := ours.Acquire(ctx, "prod")
+		return err
+	}))
 	wantClass(t, messages.ClassHeld, acquireError(theirs, "prod"))
-	lose = false
 	lease := acquire(t, ours, "prod") // what nobody has, we may take over
 	wantClass(t, messages.ClassHeld, acquireError(ours, "prod"))
 
-	lose = true
-	wantClass(t, messages.ClassTransient, renewError(ours, lease))
-	lose = false
+	wantClass(t, messages.ClassTransient, losing(func(ctx context.Context) error {
+		_, err := ours.Renew(ctx, lease)
+		return err
+	}))
 	renewed := renew(t, ours, lease)
 	stream, err := admin(t, server.URL()).Stream(t.Context(), leaseStream)
 	if err != nil {
@@ -294,9 +326,7 @@ func TestLeaseWhoseAnswerWasLost(t *testing.T) {
 	if last := stream.CachedInfo().State.LastSeq; renewed.Epoch != lease.Epoch || renewed.Revision != last || last < lease.Revision+2 {
 		t.Errorf("renewed to %+v from %+v; the last revision is %d", renewed, lease, last)
 	}
-	lose = true
-	wantClass(t, messages.ClassTransient, ours.Release(t.Context(), renewed))
-	lose = false
+	wantClass(t, messages.ClassTransient, losing(func(ctx context.Context) error { return ours.Release(ctx, renewed) }))
 	acquire(t, theirs, "prod") // it was released all the same
 	wantClass(t, messages.ClassFenced, renewError(ours, renewed))
 }
@@ -307,7 +337,7 @@ func TestRestartInTheSamePlaceNeedNotWait(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, start(t, t.TempDir(), ""))
 	at := func(holder, place string) *bus.Leases {
-		opened, err := conn.OpenLeases(t.Context(), bus.LeasesConfig{Holder: holder, Place: place, Now: time.Now})
+		opened, err := conn.OpenLeases(t.Context(), bus.LeasesConfig{Holder: holder, Place: place, Timing: lasting, Now: time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
@@ -53,6 +54,27 @@ func (r *relay) url() string { return "nats://" + r.listener.Addr().String() }
 func (r *relay) cut(target string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.cutLocked(target)
+}
+
+// cutAt cuts, with no server behind it, when a client sends something that contains
+// text, which does not arrive. The channel is closed when it has.
+func (r *relay) cutAt(text string) <-chan struct{} {
+	severed := make(chan struct{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tamper = func(data []byte) {
+		if bytes.Contains(data, []byte(text)) {
+			r.tamper = nil
+			r.cutLocked("")
+			close(severed)
+		}
+	}
+	return severed
+}
+
+// cutLocked is cut for whoever holds mu.
+func (r *relay) cutLocked(target string) {
 	r.target = target
 	for conn := range r.open {
 		conn.Close()

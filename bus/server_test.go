@@ -1,7 +1,6 @@
 package bus_test
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -121,9 +120,9 @@ func TestRunning(t *testing.T) {
 
 func TestServerLogs(t *testing.T) {
 	t.Parallel()
-	var lines bytes.Buffer
+	var lines journal
 	dir := filepath.Join(t.TempDir(), "made", "as", "needed")
-	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: dir, Log: zerolog.New(zerolog.SyncWriter(&lines))})
+	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: dir, Log: zerolog.New(&lines)})
 	if err != nil {
 		t.Fatal(err)
 	}

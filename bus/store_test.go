@@ -1,7 +1,6 @@
 package bus_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -24,7 +23,7 @@ func heals(t *testing.T, server *bus.Server) {
 	if err := server.Break(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); server.Generation() == before || server.Store().Fault != bus.StoreGood; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); server.Generation() == before || server.Store().Fault != bus.StoreGood; time.Sleep(5 * time.Millisecond) {
 		if !server.Running() {
 			t.Fatal("a server that is started anew counts as ended")
 		}
@@ -38,10 +37,10 @@ func heals(t *testing.T, server *bus.Server) {
 // launches are intended and a lease is renewed over connections of both kinds.
 func TestServerStartsAnew(t *testing.T) {
 	t.Parallel()
-	var lines bytes.Buffer
+	var lines journal
 	dir := t.TempDir()
 	server, err := bus.Start(t.Context(), bus.ServerConfig{
-		StateDir: dir, Listen: "127.0.0.1:0", SyncAlways: true, Log: zerolog.New(zerolog.SyncWriter(&lines)),
+		StateDir: dir, Listen: "127.0.0.1:0", SyncAlways: true, Log: zerolog.New(&lines),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +146,7 @@ func (w *work) goOn(t *testing.T) {
 		return [3]int{len(w.events), len(w.launches), renewals}
 	}
 	before := count()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		now := count()
 		if now[0] > before[0]+10 && now[1] > before[1]+3 && now[2] > before[2]+1 {
 			return
