@@ -70,14 +70,24 @@ type world struct {
 
 const prod messages.AutoscalerName = "prod"
 
+// patience is how long the desk is waited for, which answers at once on a machine that
+// has nothing else to do.
+const patience = 2 * time.Minute
+
 func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	return newHurriedWorld(tb, patience)
+}
+
+// newHurriedWorld waits for the desk no longer than limit.
+func newHurriedWorld(tb testing.TB, limit time.Duration) *world {
 	tb.Helper()
 	w := &world{t: tb, clock: &clock{now: noon()}, desk: &desk{}}
 	w.desk.answer = func(context.Context, messages.AutoscalerName) (messages.Answered, error) {
 		return messages.Answered{}, errors.New("nobody is asked here")
 	}
 	w.Metrics = metrics.New(metrics.Config{
-		Version: "v1", Clock: w.clock, Autoscalers: []messages.AutoscalerName{prod}, Timeout: time.Second,
+		Version: "v1", Clock: w.clock, Autoscalers: []messages.AutoscalerName{prod}, Timeout: limit,
 		Disk: func() *metrics.Disk { return w.disk },
 	})
 	w.Open(w.desk)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -164,7 +163,7 @@ func TestFakeIMDS(t *testing.T) {
 // metadata reads one path by IMDSv2, or answers the status when it is not 200.
 func metadata(t *testing.T, url, path string) string {
 	t.Helper()
-	carrier := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	carrier := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	ask := func(method, url, header, value string) string {
 		request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // patience is how long a test waits for what should take milliseconds.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // buffer is a bytes.Buffer for two goroutines.
 type buffer struct {

@@ -36,6 +36,10 @@ const (
 	goodSubnet = "availability_zones: [us-east-1a, us-east-1b]\n        subnets: [" + subnetA + ", " + subnetB + "]"
 )
 
+// patience is how long a check may take that needs no time on a machine that has
+// nothing else to do.
+const patience = 2 * time.Minute
+
 // clinic is a world in which everything is well, and the configuration for it.
 // A test spoils one thing.
 type clinic struct {
@@ -75,7 +79,7 @@ func newClinic(t *testing.T) *clinic {
 		region: fakeec2.Config{
 			Clock: clock.System(), Rand: rand.New(rand.NewPCG(1, 2)), Log: zerolog.Nop(), Catalog: catalog, AccessKeys: []string{awsKey},
 		},
-		dir: t.TempDir(), listen: freeport.Address(t), timeout: 20 * time.Second,
+		dir: t.TempDir(), listen: freeport.Address(t), timeout: patience,
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
@@ -22,6 +21,7 @@ func natsServer(t *testing.T, change func(*natsserver.Options)) string {
 	options := &natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
 		Username: "ebb", Password: "planted-nats",
+		AuthTimeout: patience.Seconds(), TLSTimeout: patience.Seconds(), // two seconds are too few on a busy machine
 	}
 	if change != nil {
 		change(options)
@@ -35,7 +35,7 @@ func natsServer(t *testing.T, change func(*natsserver.Options)) string {
 		server.Shutdown()
 		server.WaitForShutdown()
 	})
-	if !server.ReadyForConnections(10 * time.Second) {
+	if !server.ReadyForConnections(patience) {
 		t.Fatal("the server does not start")
 	}
 	return server.Addr().String()
@@ -85,7 +85,7 @@ func natsFaults() map[string]fault {
 				made.StartTLS() // for its certificate
 				c.t.Cleanup(made.Close)
 				c.external(natsServer(c.t, func(o *natsserver.Options) {
-					o.TLSConfig, o.TLSTimeout = &tls.Config{Certificates: made.TLS.Certificates, MinVersion: tls.VersionTLS12}, 5
+					o.TLSConfig = &tls.Config{Certificates: made.TLS.Certificates, MinVersion: tls.VersionTLS12}
 				}), goodLogin)
 			},
 			id: doctor.NATSLogin, message: "certificate", fix: "nats.tls.ca_file",

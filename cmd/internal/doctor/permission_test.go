@@ -233,7 +233,7 @@ func TestDeadServers(t *testing.T) {
 	c.external(dead, goodLogin)
 	began := time.Now()
 	report := c.examine()
-	if took := time.Since(began); took > 20*time.Second { // a busy machine is slow, one that waits for the server never ends
+	if took := time.Since(began); took > patience { // a busy machine is slow, one that waits for the server never ends
 		t.Errorf("took %s", took)
 	}
 	for id, fix := range map[doctor.ID]string{doctor.NATSLogin: "nats.url", doctor.ClearMLServer: "--timeout", doctor.AWSRegion: "endpoint_url"} {
