@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -92,44 +95,47 @@ func TestTokensThatDoNotSayWhenTheyExpire(t *testing.T) {
 	}
 }
 
+// TestManyCallsLogInOnce has a hundred calls wait for the same login, on a clock of
+// their own: it is answered once all of them wait.
 func TestManyCallsLogInOnce(t *testing.T) {
 	t.Parallel()
+	good := &stub{clock: newClock(), life: time.Hour}
 	for name, test := range map[string]struct {
-		reply  func(s *stub) func(int, asked) answer
-		fails  bool
-		logins int
+		login answer
+		fails bool
 	}{
-		"that works": {func(s *stub) func(int, asked) answer {
-			return func(n int, _ asked) answer {
-				time.Sleep(20 * time.Millisecond) // so that all are waiting
-				return answer{status: 200, body: envelope(fmt.Sprintf(`{"token": %q}`, s.jwt(n)))}
-			}
-		}, false, 1},
-		"that fails": {func(*stub) func(int, asked) answer {
-			return func(int, asked) answer {
-				time.Sleep(50 * time.Millisecond)
-				return answer{status: 401, body: failure(401, 22, "invalid credentials")}
-			}
-		}, true, 1},
+		"that works": {answer{status: 200, body: envelope(fmt.Sprintf(`{"token": %q}`, good.jwt(1)))}, false},
+		"that fails": {answer{status: 401, body: failure(401, 22, "invalid credentials")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStub(t)
-			s.on("auth.login", test.reply(s))
-			c := s.client()
-			var all sync.WaitGroup
-			for range 100 {
-				all.Go(func() {
-					_, err := c.Observe(t.Context(), query("q"))
-					if (err != nil) != test.fails {
-						t.Errorf("error is %v", err)
-					}
-				})
-			}
-			all.Wait()
-			if got := len(s.asked("auth.login")); got != test.logins {
-				t.Errorf("%d logins, want %d", got, test.logins)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				release, logins := make(chan struct{}), atomic.Int32{}
+				c := mustNew(t, (&stub{clock: newClock()}).configFor("http://clearml.invalid", &http.Client{
+					Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+						if strings.HasSuffix(r.URL.Path, "/auth.login") {
+							logins.Add(1)
+							<-release
+							return respond(test.login.status, []byte(test.login.body)), nil
+						}
+						return respond(200, []byte(envelope(`{"queues": [], "workers": []}`))), nil
+					}),
+				}))
+				var all sync.WaitGroup
+				for range 100 {
+					all.Go(func() {
+						if _, err := c.Observe(t.Context(), query("q")); (err != nil) != test.fails {
+							t.Errorf("error is %v", err)
+						}
+					})
+				}
+				synctest.Wait()
+				close(release)
+				all.Wait()
+				if got := logins.Load(); got != 1 {
+					t.Errorf("%d logins, want 1", got)
+				}
+			})
 		})
 	}
 }

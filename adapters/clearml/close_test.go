@@ -29,7 +29,7 @@ func (c *connections) on(server *httptest.Server) {
 
 func (c *connections) become(t *testing.T, want int32, when string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); c.open.Load() != want; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); c.open.Load() != want; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s there are %d connections, want %d", when, c.open.Load(), want)
 		}

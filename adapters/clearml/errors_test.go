@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -270,17 +271,23 @@ func TestNetworkErrors(t *testing.T) {
 	t.Parallel()
 	t.Run("request takes too long", func(t *testing.T) {
 		t.Parallel()
-		s := newStub(t)
-		hang := make(chan struct{})
-		t.Cleanup(func() { close(hang) })
-		s.on("workers.get_all", func(int, asked) answer { <-hang; return answer{status: 200} })
-		cfg := s.config()
-		cfg.RequestTimeout, cfg.MaxAttempts = 50*time.Millisecond, 2
-		_, err := mustNew(t, cfg).Observe(t.Context(), query("q"))
-		wantClass(t, err, messages.ClassTransient, "timeout")
-		if got := len(s.asked("workers.get_all")); got != 2 {
-			t.Errorf("%d calls, want 2", got)
-		}
+		synctest.Test(t, func(t *testing.T) { // the time-out is on the clock of the bubble
+			login, calls := &stub{clock: newClock(), life: time.Hour}, 0
+			cfg := login.configFor("http://clearml.invalid", &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/auth.login") {
+					return respond(200, []byte(envelope(fmt.Sprintf(`{"token": %q}`, login.jwt(1))))), nil
+				}
+				calls++
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})})
+			cfg.RequestTimeout, cfg.MaxAttempts = 50*time.Millisecond, 2
+			_, err := mustNew(t, cfg).Observe(t.Context(), query("q"))
+			wantClass(t, err, messages.ClassTransient, "timeout")
+			if calls != 2 {
+				t.Errorf("%d calls, want 2", calls)
+			}
+		})
 	})
 	t.Run("nobody there", func(t *testing.T) {
 		t.Parallel()

@@ -185,10 +185,13 @@ func (s *stub) asked(action string) []asked {
 	return found
 }
 
-func (s *stub) config() clearml.Config {
+func (s *stub) config() clearml.Config { return s.configFor(s.server.URL, s.server.Client()) }
+
+// configFor is a configuration for another server by the stub's clock.
+func (s *stub) configFor(url string, carrier *http.Client) clearml.Config {
 	return clearml.Config{
-		APIServer: s.server.URL, AccessKey: testKey, SecretKey: testSecret,
-		HTTPClient: s.server.Client(), Clock: s.clock, Rand: rand.New(rand.NewPCG(1, 2)), Log: zerolog.Nop(),
+		APIServer: url, AccessKey: testKey, SecretKey: testSecret,
+		HTTPClient: carrier, Clock: s.clock, Rand: rand.New(rand.NewPCG(1, 2)), Log: zerolog.Nop(),
 	}
 }
 

@@ -43,9 +43,9 @@ func newOperator(t *testing.T, url string) operator {
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after half a minute it is not so that %s", what)
+			t.Fatalf("after %s it is not so that %s", patience, what)
 		}
 	}
 }
@@ -276,7 +276,11 @@ func (r *testRegion) run() running {
 
 func (p running) write(text string) {
 	p.operator.t.Helper()
-	if err := os.WriteFile(p.path, []byte(text), 0o600); err != nil {
+	whole := p.path + ".new" // the process looks at the file by itself, and is not to see half of it
+	if err := os.WriteFile(whole, []byte(text), 0o600); err != nil {
+		p.operator.t.Fatal(err)
+	}
+	if err := os.Rename(whole, p.path); err != nil {
 		p.operator.t.Fatal(err)
 	}
 }
@@ -376,9 +380,7 @@ func TestReloadByHangup(t *testing.T) {
 	p.write(p.text("1h", 5))
 	p.hangups <- os.Interrupt // which one it is does not matter here: only SIGHUP comes on this channel
 	eventually(t, "max_instances is 5", func() bool { return p.max() == 5 })
-	if p.log.count(`"by":"SIGHUP"`) != 1 {
-		t.Errorf("it was not read because of the signal")
-	}
+	eventually(t, "it was read because of the signal", func() bool { return p.log.count(`"by":"SIGHUP"`) == 1 })
 	eventually(t, "the change is an event", func() bool {
 		return slices.ContainsFunc(p.events("autoscaler.reconfigured"), func(e messages.Event) bool {
 			event, ok := e.(messages.AutoscalerReconfigured)
@@ -423,7 +425,7 @@ func TestReloadWhileStopping(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the process does not stop while it is asked for reloads")
 	}
 	cancel()

@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/internal/freeport"
 )
 
 // get answers the status and the body, 0 when nobody answers.
@@ -36,7 +36,7 @@ func TestAddressTaken(t *testing.T) {
 	r := newRegion(t)
 	defer r.close()
 	var lc net.ListenConfig
-	other, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	other, err := lc.Listen(t.Context(), "tcp", freeport.Address(t)) // no outgoing connection may take it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestAddressOfNobody(t *testing.T) {
 		options := app.Options{File: r.load("1h", 1), Version: "test", Log: zerolog.Nop()}
 		options.File.HTTP.Listen = "127.0.0.1:0"
 		change(&options)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		if _, err := app.Start(ctx, options); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: error is %v", key, err)
 		}
