@@ -40,7 +40,7 @@ func TestEndsWithItsChildren(t *testing.T) {
 	close(release)
 	select {
 	case <-stopped:
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it waits for ever for a child that nobody stops")
 	}
 }

@@ -64,7 +64,7 @@ func TestDrainWaitsForTheAgentsRequest(t *testing.T) {
 
 func TestDrainTakenBack(t *testing.T) {
 	t.Parallel()
-	s := supervise(t, nil, "EBB_GRACE_SECONDS=1.5")
+	s := supervise(t, nil, "EBB_GRACE_SECONDS=10")
 	within(t, "the agent polls", func() bool { return exists(s.run("fenced")) })
 	must(t, os.WriteFile(s.run("task"), []byte("0ed38a95"), 0o600))
 	s.order(t, 1, false)
@@ -135,12 +135,13 @@ func TestUnfencedAgent(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, func(s *supervised, _ *bootstrap.Spec) {
 		s.set(t, "agent.unfenced", "")
-		s.set(t, "agent.child", "3")
+		s.set(t, "agent.child", "")
 	}, "EBB_UNFENCED_SECONDS=0", "EBB_CHILDLESS_SECONDS=1")
 	within(t, "the agent starts", func() bool { return s.agents("started") == 1 })
 	s.order(t, 1, false)
 	s.waitAck(t, 1, messages.AckBusy, "")
 	s.stays(t, "the agent runs", func() bool { return s.on() && s.agents("ended") == 0 })
+	must(t, os.Remove(s.path("agent.child")))
 	s.waitAck(t, 1, messages.AckDrained, "")
 	s.waitOff(t)
 }
@@ -211,17 +212,17 @@ func login(t *testing.T, spec bootstrap.Spec) string {
 // meanwhile, even a short one, and a sign of life begin the time anew.
 func TestDeadMan(t *testing.T) {
 	t.Parallel()
-	s := supervise(t, nil, "EBB_DEADMAN_SECONDS=2")
+	s := supervise(t, nil, "EBB_DEADMAN_SECONDS=8") // five more than are between two signs, for a machine that stands still
 	sign := messages.SignKey("prod-1")
 	for i := range 3 {
 		s.write(t, sign, fmt.Sprintf("%d 1", i))
 		if i == 1 {
 			must(t, os.WriteFile(s.run("pulled"), []byte("now 0ed38a95"), 0o600))
 		}
-		s.lasts(t, 1)
+		s.lasts(t, 3)
 	}
 	s.waitOff(t)
-	wantLine(t, s.console.String(), "idle for 2 s without a sign of life of autoscaler prod-1")
+	wantLine(t, s.console.String(), "idle for 8 s without a sign of life of autoscaler prod-1")
 	if s.agents("ended") != 1 {
 		t.Error("the agent was not asked to end")
 	}
@@ -230,30 +231,30 @@ func TestDeadMan(t *testing.T) {
 // A busy machine waits for its task, whoever is dead.
 func TestNobodyEndsATask(t *testing.T) {
 	t.Parallel()
-	s := supervise(t, func(_ *supervised, spec *bootstrap.Spec) { spec.Unreachable = time.Second }, "EBB_DEADMAN_SECONDS=1")
+	s := supervise(t, func(_ *supervised, spec *bootstrap.Spec) { spec.Unreachable = 5 * time.Second }, "EBB_DEADMAN_SECONDS=5")
 	within(t, "the agent polls", func() bool { return exists(s.run("fenced")) })
 	must(t, os.WriteFile(s.run("task"), []byte("0ed38a95"), 0o600))
-	s.lasts(t, 2)
+	s.lasts(t, 7)
 	s.refuse.Store(1 << 40)
-	s.lasts(t, 2)
+	s.lasts(t, 7)
 	if s.agents("ended") != 0 {
 		t.Error("the agent was asked to end")
 	}
 	must(t, os.Remove(s.run("task")))
 	s.waitOff(t)
-	wantLine(t, s.console.String(), "no answer from the ClearML server for 1 s, and no task here")
+	wantLine(t, s.console.String(), "no answer from the ClearML server for 5 s, and no task here")
 }
 
 // What the agent reaches is not unreachable.
 func TestTheAgentsAnswersCount(t *testing.T) {
 	t.Parallel()
-	s := supervise(t, func(_ *supervised, spec *bootstrap.Spec) { spec.Unreachable = 2 * time.Second })
+	s := supervise(t, func(_ *supervised, spec *bootstrap.Spec) { spec.Unreachable = 8 * time.Second })
 	within(t, "the agent polls", func() bool { return exists(s.run("fenced")) })
 	s.refuse.Store(1 << 40)
 	for range 3 {
 		_ = os.Remove(s.run("answered"))
 		must(t, os.WriteFile(s.run("answered"), nil, 0o600))
-		s.lasts(t, 1)
+		s.lasts(t, 3)
 	}
 	s.waitOff(t)
 }

@@ -187,7 +187,7 @@ func (b *sandbox) runFile(t *testing.T, args ...string) string {
 
 func (b *sandbox) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, filepath.Join(b.state, "bin", "bash"), args...)
 	command.Env = append([]string{"PATH=" + b.path("bin"), "EBB_ROOT=" + b.root, "EBB_TEST=" + b.state}, b.env...)

@@ -28,24 +28,29 @@ func TestFaults(t *testing.T) {
 		fault    fakeec2.Fault
 		launched int
 		check    func(*testing.T, error)
+		hangs    bool // until the caller's deadline
 	}{
-		"error before": {fakeec2.Fault{Kind: fakeec2.FaultErrorBefore, Code: "Unavailable"}, 0, wantCode("Unavailable", 503)},
-		"error after":  {fakeec2.Fault{Kind: fakeec2.FaultErrorAfter, Code: "InternalError"}, 1, wantCode("InternalError", 500)},
-		"own status":   {fakeec2.Fault{Kind: fakeec2.FaultErrorBefore, Code: "Odd", Status: 418}, 0, wantCode("Odd", 418)},
-		"timeout":      {fakeec2.Fault{Kind: fakeec2.FaultTimeoutAfter}, 1, wantDeadline},
-		"drop before":  {fakeec2.Fault{Kind: fakeec2.FaultDropBefore}, 0, wantBroken},
-		"drop after":   {fakeec2.Fault{Kind: fakeec2.FaultDropAfter}, 1, wantBroken},
-		"http 500":     {fakeec2.Fault{Kind: fakeec2.FaultHTTP500}, 0, wantBroken},
-		"slow":         {fakeec2.Fault{Kind: fakeec2.FaultSlow, DelaySeconds: 60}, 0, wantDeadline},
-		"other action": {fakeec2.Fault{Action: "TerminateInstances", Kind: fakeec2.FaultErrorBefore, Code: "X"}, 1, wantNone},
-		"not yet":      {fakeec2.Fault{Skip: 1, Kind: fakeec2.FaultErrorBefore, Code: "X"}, 1, wantNone},
+		"error before": {fakeec2.Fault{Kind: fakeec2.FaultErrorBefore, Code: "Unavailable"}, 0, wantCode("Unavailable", 503), false},
+		"error after":  {fakeec2.Fault{Kind: fakeec2.FaultErrorAfter, Code: "InternalError"}, 1, wantCode("InternalError", 500), false},
+		"own status":   {fakeec2.Fault{Kind: fakeec2.FaultErrorBefore, Code: "Odd", Status: 418}, 0, wantCode("Odd", 418), false},
+		"timeout":      {fakeec2.Fault{Kind: fakeec2.FaultTimeoutAfter}, 1, wantDeadline, true},
+		"drop before":  {fakeec2.Fault{Kind: fakeec2.FaultDropBefore}, 0, wantBroken, false},
+		"drop after":   {fakeec2.Fault{Kind: fakeec2.FaultDropAfter}, 1, wantBroken, false},
+		"http 500":     {fakeec2.Fault{Kind: fakeec2.FaultHTTP500}, 0, wantBroken, false},
+		"slow":         {fakeec2.Fault{Kind: fakeec2.FaultSlow, DelaySeconds: 60}, 0, wantDeadline, true},
+		"other action": {fakeec2.Fault{Action: "TerminateInstances", Kind: fakeec2.FaultErrorBefore, Code: "X"}, 1, wantNone, false},
+		"not yet":      {fakeec2.Fault{Skip: 1, Kind: fakeec2.FaultErrorBefore, Code: "X"}, 1, wantNone, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRegion(t, nil)
 			wantNone(t, r.Inject(c.fault))
-			_, err := r.client.RunInstances(shortly(t), runInput(1, 1))
+			launching := t.Context()
+			if c.hangs {
+				launching = r.untilStruck(t, c.launched)
+			}
+			_, err := r.client.RunInstances(launching, runInput(1, 1))
 			c.check(t, err)
 			if got := len(r.Instances()); got != c.launched {
 				t.Errorf("%d instances were launched, want %d", got, c.launched)

@@ -150,9 +150,33 @@ func wantNone(t *testing.T, err error) {
 	}
 }
 
-func shortly(t *testing.T) context.Context {
+// deadline is a context whose deadline comes when it is told.
+type deadline struct {
+	context.Context
+	over chan struct{}
+}
+
+func (d deadline) Done() <-chan struct{} { return d.over }
+
+func (d deadline) Err() error {
+	select {
+	case <-d.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// untilStruck is a deadline that comes once the region has used up its faults and
+// launched so many instances, however long a slow machine takes for that.
+func (r *region) untilStruck(t *testing.T, launched int) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	t.Cleanup(cancel)
-	return ctx
+	d := deadline{t.Context(), make(chan struct{})}
+	go func() {
+		defer close(d.over)
+		for (len(r.Faults()) > 0 || len(r.Instances()) < launched) && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return d
 }

@@ -171,7 +171,7 @@ func TestGone(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)
 	g.gone = true
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+meta, http.NoBody)
 	if err != nil {

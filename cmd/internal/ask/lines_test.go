@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"github.com/ebbscale/ebb/cmd/internal/ask"
 	"github.com/ebbscale/ebb/cmd/internal/wizard"
 	"github.com/ebbscale/ebb/internal/leaks"

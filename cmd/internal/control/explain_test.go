@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/ebbscale/ebb/cmd/internal/control"
 	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/messages"

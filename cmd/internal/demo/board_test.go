@@ -15,7 +15,7 @@ import (
 // anything has happened, and after each event what it changed.
 func TestBoardDraws(t *testing.T) {
 	t.Parallel()
-	now := clock.System()
+	now := clock.Scaled(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), 1e-12) // it stands still
 	b := newBoard(now, config.File{Autoscalers: []config.Autoscaler{{
 		Queues: []config.Queue{{Queue: "gpu"}, {Queue: "cpu"}},
 		Resources: []config.Resource{

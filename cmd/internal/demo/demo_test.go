@@ -28,7 +28,7 @@ func TestPlay(t *testing.T) {
 		Options: Options{Speed: 120, Headless: true, Seed: 7, NATSListen: listen, Out: &out, Log: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.ErrorLevel), Version: "test"},
 		length:  36 * time.Minute, poll: 15 * time.Second,
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a limit for slow machines, not a figure
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a limit for slow machines, not a figure
 	defer cancel()
 	if err := p.play(ctx, t.TempDir()); err != nil {
 		t.Fatalf("play: %v\n%s\n%s", err, tail(out.String(), 60), log.String())

@@ -43,7 +43,7 @@ func runPython(t *testing.T, s *server, script string, into any) {
 	p := start(t, s.environment(t), tool(t, "python3"), "-c", script)
 	select {
 	case <-p.done:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("script does not end")
 	}
 	_, result, ok := strings.Cut(p.out.String(), "RESULT ")

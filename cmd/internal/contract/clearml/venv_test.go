@@ -172,6 +172,7 @@ func start(t *testing.T, env []string, name string, args ...string) *process {
 // eventually waits until ok answers true.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
+	limit += 2 * time.Minute // for a machine with other things to do
 	for end := time.Now().Add(limit); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within %s: %s", limit, what)

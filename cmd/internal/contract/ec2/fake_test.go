@@ -131,6 +131,37 @@ func TestFakeThrottles(t *testing.T) {
 	}
 }
 
+// deadline is a context whose deadline comes when it is told.
+type deadline struct {
+	context.Context
+	over chan struct{}
+}
+
+func (d deadline) Done() <-chan struct{} { return d.over }
+
+func (d deadline) Err() error {
+	select {
+	case <-d.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// untilLost is a deadline that comes half a second after so many instances were
+// launched, however long a slow machine takes for that.
+func untilLost(t *testing.T, cloud *fakeec2.Cloud, launched int) context.Context {
+	t.Helper()
+	d := deadline{t.Context(), make(chan struct{})}
+	go func() {
+		for len(cloud.Instances()) < launched && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		time.AfterFunc(500*time.Millisecond, func() { close(d.over) })
+	}()
+	return d
+}
+
 // TestFakeLostAnswers is the reason for ClientToken: EC2 launched, the answer
 // was lost, and sending the same request again finds the same instances.
 func TestFakeLostAnswers(t *testing.T) {
@@ -153,9 +184,7 @@ func TestFakeLostAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			request := w.request("gpu-1", "gpu", 3)
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-			defer cancel()
-			_, err = a.Launch(ctx, request)
+			_, err = a.Launch(untilLost(t, cloud, 3), request)
 			if err := wantClass(err, messages.ClassTransient); err != nil {
 				t.Fatal(err)
 			}

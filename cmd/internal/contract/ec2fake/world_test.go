@@ -172,9 +172,9 @@ func (p plainBody) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after half a minute: not %s", what)
+			t.Fatalf("after two minutes: not %s", what)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func open(t *testing.T, origin, ahead string) *tab {
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("host-resolver-rules", "MAP "+host+" "+strings.TrimPrefix(server.URL, "http://")),
-		chromedp.WSURLReadTimeout(60 * time.Second),
+		chromedp.WSURLReadTimeout(slow),
 	}
 	ctx, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(cancel)
@@ -105,7 +105,7 @@ func (p *tab) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 // read is what an expression is worth on the page.
 func read[T any](t *testing.T, p *tab, expression string) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, slow)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -137,7 +137,7 @@ func (p *tab) says(t *testing.T, text string) {
 // these counts.
 func (p *tab) shows(t *testing.T, ids []string, counts string) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(slow); ; time.Sleep(50 * time.Millisecond) {
 		gotIDs := read[[]string](t, p, `[...document.querySelectorAll("#events li")].map((line) => line.dataset.id).reverse()`)
 		gotCounts := read[string](t, p, `[...document.querySelectorAll("#counts tr")].map((row) => [...row.cells].map((cell) => cell.textContent).join(" ")).join(", ")`)
 		if slices.Equal(gotIDs, ids) && gotCounts == counts {

@@ -252,7 +252,7 @@ func TestGoReads(t *testing.T) {
 	for i, body := range [][]byte{twice, []byte("no JSON"), []byte(`{"id":7}`), []byte(`[]`), nil} {
 		message := &nats.Msg{Subject: bus.EventSubject(autoscaler, "instance.launched"), Data: body, Header: nats.Header{}}
 		message.Header.Set(nats.MsgIdHdr, fmt.Sprintf("raw-%d", i))
-		if _, err := conn.RequestMsg(message, 5*time.Second); err != nil {
+		if _, err := conn.RequestMsg(message, slow); err != nil {
 			t.Fatal(err)
 		}
 	}

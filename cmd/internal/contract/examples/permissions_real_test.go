@@ -36,7 +36,7 @@ func TestViewerMayOnlyWatch(t *testing.T) {
 			if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), what) {
 				t.Errorf("refused with %v; that does not name %s", err, what)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(slow):
 			t.Errorf("%s is not refused", what)
 		}
 	}
@@ -69,7 +69,7 @@ func TestViewerMayOnlyWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, b, recorded("once", messages.QueueCreated{Queue: "gpu"}))
-	if message, err := live.NextMsg(10 * time.Second); err != nil || message.Subject != bus.EventSubject(autoscaler, "queue.created") {
+	if message, err := live.NextMsg(slow); err != nil || message.Subject != bus.EventSubject(autoscaler, "queue.created") {
 		t.Errorf("the viewer sees %v, %v live; want the event", message, err)
 	}
 	js, err := jetstream.New(viewer)
@@ -156,7 +156,7 @@ func attack(t *testing.T, s *eventServer) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := viewer.Request("$JS.API.CONSUMER.CREATE.EBB_EVENTS."+name, request, 5*time.Second)
+		answer, err := viewer.Request("$JS.API.CONSUMER.CREATE.EBB_EVENTS."+name, request, slow)
 		if err != nil || strings.Contains(string(answer.Data), `"error"`) {
 			t.Fatalf("make consumer %s: %v: %s", name, err, answer.Data)
 		}

@@ -171,7 +171,7 @@ func TestDiskFullAndKilled(t *testing.T) {
 	p = start(t, c.region)
 	within(t, time.Minute, "it says that the disk is full", func() bool { return strings.Contains(p.log.String(), "full") })
 	c.disk.makeRoom(t)
-	for end := time.Now().Add(time.Minute); c.launched() < 3; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(slow); c.launched() < 3; time.Sleep(100 * time.Millisecond) {
 		select {
 		case err := <-p.done: // as a service manager does
 			t.Logf("it ended with %v", err)
@@ -192,7 +192,7 @@ func TestDiskFullAndKilled(t *testing.T) {
 // which each launch is settled with the instances that EC2 has.
 func (c *cramped) isWhole(t *testing.T, programs ...*program) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), slow)
 	defer cancel()
 	server, err := bus.Start(ctx, bus.ServerConfig{StateDir: c.state(), Log: zerolog.Nop()})
 	if err != nil {

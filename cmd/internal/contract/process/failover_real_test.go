@@ -47,18 +47,9 @@ func trials(t *testing.T) []trial {
 
 func (c trial) String() string { return fmt.Sprintf("%s-%s", c.ttl, c.standby) }
 
-// busy is what a machine with other things to do may add; the figures of a quiet
-// one are logged, and the simulation holds the limits to the second.
-const busy = 3 * time.Second
-
-// takeoverLimit is how long a standby may take. With a short TTL, its tries
-// every half second weigh more than the time by which leases end early.
-func (c trial) takeoverLimit() time.Duration {
-	if longest := max(c.ttl, c.standby); longest >= 15*time.Second {
-		return longest + busy
-	}
-	return c.ttl + time.Second + busy
-}
+// takeoverLimit is how long a standby may take, and then what a busy machine adds: the
+// figures of a quiet one are logged, and the simulation holds the limits to the second.
+func (c trial) takeoverLimit() time.Duration { return max(c.ttl, c.standby) + time.Second }
 
 // each runs the trials side by side. Those with the same lease share an event
 // server: its bucket has one TTL.
@@ -123,11 +114,7 @@ func TestKilledMidLaunch(t *testing.T) {
 		midLaunch(t, p, n, c)
 		at := time.Now()
 		owner.kill(t)
-		took := p.acts(t, standby, at, c.takeoverLimit()+10*time.Second).Sub(at)
-		if took > c.takeoverLimit() {
-			t.Errorf("the standby acts %s after the kill", took)
-		}
-		times.add(c, took)
+		times.add(c, p.acts(t, standby, at, c.takeoverLimit()).Sub(at))
 		p.work(t, 3, 30*time.Second, 2*time.Second)
 		p.gate.slow(0, false)
 		p.enqueue(t, 3, time.Hour)
@@ -154,11 +141,7 @@ func TestStoppedMidLaunch(t *testing.T) {
 		midLaunch(t, p, n, c)
 		at := time.Now()
 		owner.signal(t, syscall.SIGSTOP)
-		took := p.acts(t, standby, at, c.takeoverLimit()+10*time.Second).Sub(at)
-		if took > c.takeoverLimit() {
-			t.Errorf("the standby acts %s after the stop", took)
-		}
-		times.add(c, took)
+		times.add(c, p.acts(t, standby, at, c.takeoverLimit()).Sub(at))
 		time.Sleep(time.Until(at.Add(c.pause)))
 		p.gate.slow(0, false)
 		p.enqueue(t, 3, time.Hour) // what both would want to launch for
@@ -168,11 +151,7 @@ func TestStoppedMidLaunch(t *testing.T) {
 
 		at = time.Now()
 		standby.stop(t)
-		took = p.acts(t, owner, at, 10*time.Second).Sub(at)
-		if took > time.Second+busy {
-			t.Errorf("the one that was stopped acts %s after SIGTERM to the other", took)
-		}
-		back.add(took)
+		back.add(p.acts(t, owner, at, time.Second).Sub(at))
 		p.work(t, 4, 10*time.Second, 2*time.Second)
 		p.laws(t)
 	})
@@ -191,11 +170,7 @@ func TestHandsOver(t *testing.T) {
 		p.work(t, n+1, 40*time.Second, 0)
 		at := time.Now()
 		owner.stop(t)
-		took := p.acts(t, standby, at, 20*time.Second).Sub(at)
-		if took > time.Second+busy {
-			t.Errorf("the standby acts %s after SIGTERM", took)
-		}
-		times.add(took)
+		times.add(p.acts(t, standby, at, time.Second).Sub(at))
 		owner, standby = standby, p.process(t, key, 15*time.Second)
 		key, other = other, key
 	}

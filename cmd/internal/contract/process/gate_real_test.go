@@ -97,7 +97,7 @@ func (g *gate) launch(t *testing.T) call {
 	select {
 	case c := <-g.arrived:
 		return c
-	case <-time.After(40 * time.Second):
+	case <-time.After(slow):
 		t.Fatal("nothing is launched")
 		return call{}
 	}

@@ -111,7 +111,7 @@ func (s *eventServer) kill(t *testing.T) {
 // events reads all events of an autoscaler that are on the bus now.
 func (s *eventServer) events(t *testing.T, name messages.AutoscalerName) []bus.StoredEvent {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), slow)
 	defer cancel()
 	b, err := bus.Connect(ctx, bus.ConnConfig{URL: s.url, Name: "test", ReadOnly: true, Log: zerolog.Nop()})
 	if err != nil {

@@ -74,7 +74,7 @@ func TestQuickStart(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	env := append(newcomers(os.Environ()), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	exports := ""
@@ -135,7 +135,7 @@ func up(ctx context.Context, t *testing.T, commands string, out *output) {
 		if !strings.HasPrefix(commands, prefix) {
 			continue
 		}
-		for range 150 {
+		for range 600 {
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -148,7 +148,7 @@ func up(ctx context.Context, t *testing.T, commands string, out *output) {
 			}
 			time.Sleep(200 * time.Millisecond)
 		}
-		t.Fatalf("%s is not up after 30 s:\n%s", prefix, out)
+		t.Fatalf("%s is not up after two minutes:\n%s", prefix, out)
 	}
 }
 

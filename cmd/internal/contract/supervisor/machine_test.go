@@ -11,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +40,7 @@ type machine struct {
 	clearml     *fakeclearml.Server
 	wire        *http.Server // in front of clearml
 	queue       string       // id of the home queue
+	answered    atomic.Int64 // when clearml answered last, in nanoseconds since 1970
 
 	mu   sync.Mutex
 	meta fakeimds.Metadata
@@ -64,7 +67,11 @@ func boot(t *testing.T, spec bootstrap.Spec, settings ...string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.wire = &http.Server{Handler: m.clearml.Handler()}
+	handler := m.clearml.Handler()
+	m.wire = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+		m.answered.Store(time.Now().UnixNano())
+	})}
 	go func() { _ = m.wire.Serve(listener) }()
 	t.Cleanup(func() { _ = m.wire.Close() })
 	imds := httptest.NewServer(fakeimds.New(fakeimds.Config{Now: time.Now, Lookup: m.lookup}))
@@ -180,6 +187,20 @@ func (m *machine) off() bool {
 	return err == nil
 }
 
+// offAt is when it did.
+func (m *machine) offAt(t *testing.T) time.Time {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(m.state, "off"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(0, int64(seconds*1e9))
+}
+
 func (m *machine) console(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(m.state, "console"))
@@ -234,12 +255,13 @@ func (m *machine) polling() bool {
 	return err == nil
 }
 
-// enqueue adds a task that runs for some seconds to the home queue.
+// enqueue adds a task to the home queue that runs for some seconds, or until finish.
 func (m *machine) enqueue(t *testing.T, seconds int) string {
 	t.Helper()
 	task, err := m.clearml.CreateTask(fakeclearml.TaskSpec{Name: "sleeper", Script: map[string]any{
 		"binary": "python3", "entry_point": "sleeper.py", "working_dir": ".", "requirements": map[string]any{"pip": ""},
-		"diff": fmt.Sprintf("import os, time\nprint('fence of the task:', 'agent.py' in open('/proc/self/cmdline').read(), flush=True)\ntime.sleep(%d)\n", seconds),
+		"diff": fmt.Sprintf("import os, time\nprint('fence of the task:', 'agent.py' in open('/proc/self/cmdline').read(), flush=True)\n"+
+			"end = time.time() + %d\nwhile time.time() < end and not os.path.exists(%q):\n    time.sleep(0.1)\n", seconds, m.finished()),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -250,6 +272,16 @@ func (m *machine) enqueue(t *testing.T, seconds int) string {
 	return task
 }
 
+func (m *machine) finished() string { return filepath.Join(m.state, "finished") }
+
+// finish ends the tasks that run, and lets later ones end at once.
+func (m *machine) finish(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(m.finished(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (m *machine) wantConsole(t *testing.T, part string) {
 	t.Helper()
 	if console := m.console(t); !strings.Contains(console, part) {
@@ -258,7 +290,7 @@ func (m *machine) wantConsole(t *testing.T, part string) {
 }
 
 // busy is what a machine with other things to do may add to any limit.
-const busy = 20 * time.Second
+const busy = 2 * time.Minute
 
 // eventually waits until ok answers true, and returns how long that took.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) time.Duration {
