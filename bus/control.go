@@ -36,8 +36,9 @@ const (
 	// stopPatience is how long the server may take to know that a service ended.
 	stopPatience = 2 * time.Second
 	// foundPatience is how long the first service may take to say that it is there,
-	// moreFound how long each further one.
-	foundPatience = 500 * time.Millisecond
+	// moreFound how long each further one. Where there is none the server says so at
+	// once: nobody waits for nothing.
+	foundPatience = 3 * time.Second
 	moreFound     = 60 * time.Millisecond
 )
 

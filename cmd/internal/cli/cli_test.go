@@ -124,9 +124,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+func goldenFile(name string) string { return filepath.Join("testdata", "golden", name+".txt") }
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "golden", name+".txt")
+	path := goldenFile(name)
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)

@@ -221,6 +221,16 @@ func TestControlRefused(t *testing.T) {
 	}
 }
 
+// again does something up to twenty times until it answers what is wanted: of several
+// autoscalers, one that a busy machine holds up for long is not found.
+func again(want string, do func() string) string {
+	got := do()
+	for n := 1; n < 20 && got != want; n++ {
+		got = do()
+	}
+	return got
+}
+
 // TestControlSeveral has two autoscalers: status shows both, everything else wants
 // to know which.
 func TestControlSeveral(t *testing.T) {
@@ -236,13 +246,21 @@ func TestControlSeveral(t *testing.T) {
 		"reload_dev":     {"reload", "--autoscaler", "dev"},
 		"resume":         {"resume"},
 	} {
-		code, stdout, stderr := as(t, "ana", url, line...)
-		golden(t, "several_"+name, fmt.Sprintf("exit %d\n--- stdout\n%s--- stderr\n%s", code, stdout, stderr))
+		want, _ := os.ReadFile(goldenFile("several_" + name)) // that it cannot be read is golden's to tell
+		golden(t, "several_"+name, again(string(want), func() string {
+			code, stdout, stderr := as(t, "ana", url, line...)
+			return fmt.Sprintf("exit %d\n--- stdout\n%s--- stderr\n%s", code, stdout, stderr)
+		}))
 	}
-	code, stdout, _ := as(t, "ana", url, "status", "--json")
-	var all []messages.Status
-	if err := json.Unmarshal([]byte(stdout), &all); code != 0 || err != nil || len(all) != 2 || all[0].Autoscaler != "dev" || len(all[1].Instances) != 4 {
-		t.Errorf("exit %d, %v: %s", code, err, stdout)
+	if got := again("dev prod 4", func() string {
+		code, stdout, _ := as(t, "ana", url, "status", "--json")
+		var all []messages.Status
+		if err := json.Unmarshal([]byte(stdout), &all); code != 0 || err != nil || len(all) != 2 {
+			return fmt.Sprintf("exit %d, %v: %s", code, err, stdout)
+		}
+		return fmt.Sprintf("%s %s %d", all[0].Autoscaler, all[1].Autoscaler, len(all[1].Instances))
+	}); got != "dev prod 4" {
+		t.Error(got)
 	}
 }
 
@@ -326,10 +344,15 @@ func TestControlCompletion(t *testing.T) {
 		{[]string{"explain", "--config", "testdata/none.yaml", ""}, ""},
 		{[]string{"explain", "--nats-url", url, "--autoscaler", "nobody", ""}, ""},
 	} {
-		code, stdout, stderr := ebb(t.Context(), append([]string{"__complete"}, c.line...)...)
-		words, directive, _ := strings.Cut(stdout, ":")
-		if got := strings.Join(strings.FieldsFunc(words, func(r rune) bool { return r == '\n' }), " "); code != 0 || got != c.want || directive != "4\n" {
-			t.Errorf("%v: exit %d, got %q :%q, want %q", c.line, code, got, directive, c.want)
+		stderr, want := "", fmt.Sprintf("exit 0, %q :%q", c.want, "4\n")
+		if got := again(want, func() (got string) {
+			var code int
+			var stdout string
+			code, stdout, stderr = ebb(t.Context(), append([]string{"__complete"}, c.line...)...)
+			words, directive, _ := strings.Cut(stdout, ":")
+			return fmt.Sprintf("exit %d, %q :%q", code, strings.Join(strings.FieldsFunc(words, func(r rune) bool { return r == '\n' }), " "), directive)
+		}); got != want {
+			t.Errorf("%v: got %s, want %s", c.line, got, want)
 		}
 		if strings.Trim(strings.ReplaceAll(stderr, "Completion ended with directive: ShellCompDirectiveNoFileComp", ""), "\n") != "" {
 			t.Errorf("%v: says %q in the middle of a command line", c.line, stderr)

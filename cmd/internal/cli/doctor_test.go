@@ -116,7 +116,7 @@ autoscalers:
 	examine := func() (int, string) {
 		p, stdout, stderr := program()
 		p.Commands.Doctor = doctor.Run
-		code := p.Execute(t.Context(), []string{"doctor", "--config", path})
+		code := p.Execute(t.Context(), []string{"doctor", "--config", path, "--timeout", patience.String()})
 		return code, stdout.String() + stderr.String()
 	}
 	if code, said := examine(); code != 0 || strings.Contains(said, "FAIL") || strings.Contains(said, "warn") {

@@ -52,7 +52,8 @@ func TestHealthcheck(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 
-			code, stdout, stderr := ebb(t.Context(), append([]string{"healthcheck"}, c.args...)...)
+			args := append([]string{"healthcheck", "--timeout", patience.String()}, c.args...) // the last one counts
+			code, stdout, stderr := ebb(t.Context(), args...)
 			if code != c.code || stdout != "" || !strings.Contains(stderr, c.says) || c.code == 0 && stderr != "" {
 				t.Errorf("exit %d, want %d and %q; it said %s", code, c.code, c.says, stderr)
 			}

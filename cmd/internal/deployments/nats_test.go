@@ -36,7 +36,7 @@ func TestComposeNATS(t *testing.T) {
 			}
 			nats.Start()
 			t.Cleanup(func() { nats.Shutdown(); nats.WaitForShutdown() })
-			if !nats.ReadyForConnections(10 * time.Second) {
+			if !nats.ReadyForConnections(2 * time.Minute) {
 				t.Fatal("NATS does not start")
 			}
 			login := project.Services["ebb"].Environment

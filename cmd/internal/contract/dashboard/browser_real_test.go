@@ -35,7 +35,7 @@ import (
 
 const (
 	web          = "../../../../adapters/dashboard/web"
-	browserLimit = 3 * time.Minute
+	browserLimit = 10 * time.Minute
 	token        = "a-token-of-the-browser-test"
 )
 
@@ -125,6 +125,12 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// patient is a clock by which a browser has an hour more to take a frame: one that
+// stands still with its machine is not let go.
+type patient struct{ dashboard.Clock }
+
+func (p patient) Now() time.Time { return p.Clock.Now().Add(time.Hour) }
+
 // live is a dashboard over a world of n instances in which something happens all the
 // time, and where it is to listen. It ends with the test.
 func live(t *testing.T, n int, change func(*dashboard.Config)) (*dashboard.Server, net.Listener) {
@@ -137,7 +143,7 @@ func live(t *testing.T, n int, change func(*dashboard.Config)) (*dashboard.Serve
 	config := dashboard.Config{
 		Engine: world, Operator: world, Events: world, Wizard: dashtest.Wizard{},
 		Words: func(r messages.Recorded) string { return eventtext.Words(r.Event) }, Reason: eventtext.Reason,
-		Clock: clock.System(), Wall: clock.System(), Version: "test", Listen: listener.Addr().String(), Token: token, Log: zerolog.New(os.Stderr),
+		Clock: clock.System(), Wall: patient{clock.System()}, Version: "test", Listen: listener.Addr().String(), Token: token, Log: zerolog.New(os.Stderr),
 	}
 	change(&config)
 	server, err := dashboard.New(config)
