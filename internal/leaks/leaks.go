@@ -26,7 +26,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // it is the end of a test binary
 }
 
 // None fails a test that leaves goroutines behind. It is deferred before all else, with
