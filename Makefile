@@ -42,6 +42,8 @@ WEB      := adapters/dashboard/web
 PACKAGES ?= ./...
 FUZZTIME ?= 15s
 SEEDS    ?= 1000
+# A test that waits for ever ends then; a package takes two minutes on two quiet cores.
+TEST_LIMIT := 30m
 COVER_PACKAGE := ./actors/decide
 COVER_MIN     := 95
 COVER_PROFILE := .cache/coverage-decide.out
@@ -81,12 +83,12 @@ manifests: $(HELM) ## Render deployments/kubernetes/plain again after a change o
 .PHONY: test
 test: ## All tests with the race detector; needs only Go (and a C compiler for the detector)
 ifneq ($(HAVE_CC),)
-	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_LIMIT) $(PACKAGES)
 else ifneq ($(CI),)
 	@echo "make test: no C compiler ($(shell $(GO) env CC)), and the race detector needs one: apt-get install gcc libc6-dev" >&2; exit 1
 else
 	@echo "make test: no C compiler ($(shell $(GO) env CC)), so WITHOUT the race detector; for the full test install one: apt-get install gcc libc6-dev" >&2
-	CGO_ENABLED=0 $(GO) test $(PACKAGES)
+	CGO_ENABLED=0 $(GO) test -timeout $(TEST_LIMIT) $(PACKAGES)
 endif
 
 .PHONY: sim
@@ -97,7 +99,7 @@ sim: build ## Whole worlds of the production program on a virtual clock: scenari
 .PHONY: test-real
 test-real: real-env web-modules ## Contract tests against independent software (boto3, moto, clearml-agent, shellcheck, Chromium); a missing tool fails
 	PATH="$(EBB_REAL_VENV)/bin:$$PATH" EBB_REAL_VENV="$(EBB_REAL_VENV)" \
-		$(GO) test -tags real -count=1 -timeout 15m $(REAL_PACKAGES)
+		$(GO) test -tags real -count=1 -timeout $(TEST_LIMIT) $(REAL_PACKAGES)
 
 .PHONY: alerts-check
 alerts-check: ## Alert rules with their stories, the board and the metrics before promtool (part of test-real)
@@ -109,7 +111,7 @@ real-env: ## Prepare what test-real needs: a Python environment, shellcheck, npm
 
 .PHONY: deployments
 deployments: deployments-env ## Check what is in deployments/ and the image's content (Helm, hadolint, systemd, a jail; as root)
-	PATH="$(DEPLOYMENTS_PATH):$$PATH" $(GO) test -tags real -count=1 -timeout 10m $(DEPLOYMENTS_PACKAGE)
+	PATH="$(DEPLOYMENTS_PATH):$$PATH" $(GO) test -tags real -count=1 -timeout $(TEST_LIMIT) $(DEPLOYMENTS_PACKAGE)
 
 .PHONY: deployments-env
 deployments-env: $(HELM) ## Prepare what deployments needs: Helm, a Python environment, systemd-analyze

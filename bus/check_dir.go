@@ -16,7 +16,7 @@ import (
 )
 
 // greetPatience is how long a server on this machine may take to say what it is.
-const greetPatience = 2 * time.Second
+const greetPatience = 5 * time.Second
 
 // DirReport is what [CheckStateDir] found.
 type DirReport struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -253,7 +254,7 @@ func TestControlHeedsRequestsOnly(t *testing.T) {
 
 func TestControlWithoutServer(t *testing.T) {
 	t.Parallel()
-	server := external(t, func(*natsserver.Options) {})
+	server := external(t, func(o *natsserver.Options) { o.Port = freeport.Number(t) }) // nobody else's after its end
 	b := dial(t, bus.ConnConfig{URL: server.ClientURL(), ReadOnly: true, Name: "test", Log: zerolog.Nop()})
 	server.Shutdown()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

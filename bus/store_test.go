@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -40,7 +41,7 @@ func TestServerStartsAnew(t *testing.T) {
 	var lines journal
 	dir := t.TempDir()
 	server, err := bus.Start(t.Context(), bus.ServerConfig{
-		StateDir: dir, Listen: "127.0.0.1:0", SyncAlways: true, Log: zerolog.New(&lines),
+		StateDir: dir, Listen: freeport.Address(t), SyncAlways: true, Log: zerolog.New(&lines),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -292,8 +292,8 @@ func TestNetworkErrors(t *testing.T) {
 	t.Run("nobody there", func(t *testing.T) {
 		t.Parallel()
 		s := newStub(t)
-		c := s.client()
-		s.server.Close()
+		// Not the port of a server that was closed: another test may get that one.
+		c := mustNew(t, s.configFor("http://127.0.0.1:1", s.server.Client()))
 		_, err := c.Observe(t.Context(), query("q"))
 		wantClass(t, err, messages.ClassTransient, "network")
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,8 +86,6 @@ func TestStatusDecidesWithoutCode(t *testing.T) {
 func TestBrokenConversations(t *testing.T) {
 	t.Parallel()
 
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	dropping := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		connection, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
@@ -104,7 +101,7 @@ func TestBrokenConversations(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 
 	for name, endpoint := range map[string]string{
-		"refused": closed.URL, "dropped": dropping.URL, "cut": cutting.URL, "silent": silent.URL,
+		"refused": "http://127.0.0.1:1", "dropped": dropping.URL, "cut": cutting.URL, "silent": silent.URL,
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		_, err := adapter(t, client(t, endpoint), ec2.Template{AMI: "ami-1"}).Launch(ctx, request())

@@ -70,9 +70,10 @@ func TestMonitoring(t *testing.T) {
 		`ebb_cost_dollars_per_hour{autoscaler="test",condition="busy",market="on_demand",resource="gpu"} 2.012`,
 	), "the metrics tell of both")
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if status, body := get(path); status != http.StatusOK || !strings.HasSuffix(body, "\nok\n") {
-			t.Errorf("%s answers %d:\n%s", path, status, body)
-		}
+		r.until(func() bool {
+			status, body := get(path)
+			return status == http.StatusOK && strings.HasSuffix(body, "\nok\n")
+		}, path+" answers that all is well")
 	}
 	if _, err := process.Reload(t.Context(), "a test"); err != nil {
 		t.Error(err)

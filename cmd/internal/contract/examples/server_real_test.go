@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/freeport"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -89,11 +90,12 @@ func (s *eventServer) start(t *testing.T) {
 	s.nats, s.url, s.pageURL = server, server.ClientURL(), server.WebsocketURL()
 }
 
-// portOf is the port of a URL; without one it is any free port.
+// portOf is the port of a URL; without one it is a free port, which stays the test's
+// while its server is down.
 func portOf(t *testing.T, text string) int {
 	t.Helper()
 	if text == "" {
-		return natsserver.RANDOM_PORT
+		return freeport.Number(t)
 	}
 	parsed, err := url.Parse(text)
 	if err != nil {

@@ -222,6 +222,7 @@ func TestOnShutdown(t *testing.T) {
 		t.Run(test.mode, func(t *testing.T) {
 			t.Parallel()
 			r := newRegion(t, test.mode)
+			r.edit(t, "max_idle_time: 4s", "max_idle_time: 1h") // what is idle goes with the process, or stays
 			p := start(t, r)
 			within(t, 30*time.Second, "the queue is created", func() bool { return strings.Contains(p.log.String(), "queue.created") })
 			r.enqueue(t, 1, time.Second)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,21 @@ func newRegion(t *testing.T, onShutdown string) *region {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// edit replaces a part of the configuration, which has to be there.
+func (r *region) edit(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), from) {
+		t.Fatalf("the configuration has no %q", from)
+	}
+	if err := os.WriteFile(r.config, []byte(strings.Replace(string(text), from, to, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // worldConfig says who may call a region's EC2.
