@@ -73,6 +73,8 @@ func TestReading(t *testing.T) {
 	}{
 		{"/api/v1/autoscalers", 200, `"name":"research"`},
 		{prod, 200, `"instances":[{`},
+		{prod, 200, `"resources":{"cpu":{"today_hours":`},
+		{prod, 200, `"max_idle_seconds":900`},
 		{prod + "/history", 200, `"step_seconds":10`},
 		{prod + "/history?range=24h", 200, `"step_seconds":60`},
 		{prod + "/history?range=25h", 400, "range"},

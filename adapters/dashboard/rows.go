@@ -53,6 +53,14 @@ type costRow struct {
 	Today        float64 `json:"today_usd"`
 	UnknownNow   int     `json:"unknown_now"`
 	UnknownToday int     `json:"unknown_today"`
+	// Resources is what each resource type has had today; one that had no instance is
+	// not in it.
+	Resources map[messages.ResourceName]shareRow `json:"resources"`
+}
+
+type shareRow struct {
+	Hours float64 `json:"today_hours"`
+	USD   float64 `json:"today_usd"`
 }
 
 type queueRow struct {
@@ -129,7 +137,14 @@ func sourceOf(s messages.SourceStatus) sourceRow {
 }
 
 func costOf(c view.Cost) costRow {
-	return costRow{Hourly: c.HourlyUSD, Today: c.TodayUSD, UnknownNow: c.UnknownNow, UnknownToday: c.UnknownToday}
+	row := costRow{
+		Hourly: c.HourlyUSD, Today: c.TodayUSD, UnknownNow: c.UnknownNow, UnknownToday: c.UnknownToday,
+		Resources: make(map[messages.ResourceName]shareRow, len(c.Today)),
+	}
+	for name, share := range c.Today {
+		row.Resources[name] = shareRow{Hours: share.Hours, USD: share.USD}
+	}
+	return row
 }
 
 func countsOf(numbers []int) (counts map[string]int, running int) {

@@ -103,19 +103,28 @@ func TestCost(t *testing.T) {
 	t.Parallel()
 
 	spending, s := view.NewSpending(), stateWith(messages.ConditionBusy, messages.ConditionIdle)
-	gone := recorded(1, 0, messages.InstanceGone{Instance: "old", UpSeconds: 7200, HourlyUSD: 3})
+	gone := recorded(1, 0, messages.InstanceGone{Instance: "old", Resource: "old", UpSeconds: 7200, HourlyUSD: 3})
 	spending.Apply(gone)
 	spending.Apply(gone) // at least once
-	spending.Apply(recorded(2, 0, messages.InstanceGone{Instance: "dear", UpSeconds: 60}))
+	spending.Apply(recorded(2, 0, messages.InstanceGone{Instance: "dear", Resource: "old", UpSeconds: 60}))
 	yesterday := recorded(3, -13*3600, messages.InstanceGone{Instance: "before", UpSeconds: 60, HourlyUSD: 100})
 	spending.Apply(yesterday)
 	cost := spending.Cost(s, at(3600))
 	if cost.HourlyUSD != 4 || math.Abs(cost.TodayUSD-(2*2*2+6)) > 1e-9 || cost.UnknownToday != 1 || cost.UnknownNow != 0 {
 		t.Errorf("got %+v", cost)
 	}
+	if got := cost.Today["r"]; got != (view.Share{Hours: 4, USD: 8}) {
+		t.Errorf("resource type r had %+v today", got)
+	}
+	if got := cost.Today["old"]; got.Hours < 2 || got.USD != 6 { // 2 h of a known price and a minute of an unknown one
+		t.Errorf("what has ended had %+v today", got)
+	}
 	// Midnight cuts: an hour after it, one hour of each is of today.
 	cost = spending.Cost(s, time.Date(2026, 11, 24, 1, 0, 0, 0, time.UTC))
 	if math.Abs(cost.TodayUSD-4) > 1e-9 {
 		t.Errorf("got %+v the day after", cost)
+	}
+	if len(cost.Today) != 1 || math.Abs(cost.Today["r"].Hours-2) > 1e-9 {
+		t.Errorf("resource types had %+v the day after", cost.Today)
 	}
 }

@@ -16,6 +16,7 @@ type Spending struct {
 }
 
 type ended struct {
+	resource messages.ResourceName
 	from, to time.Time
 	hourly   float64
 }
@@ -30,6 +31,17 @@ type Cost struct {
 	// of all since midnight; the estimates leave them out.
 	UnknownNow   int
 	UnknownToday int
+	// Today is what each resource type has had since midnight; a resource type
+	// without instances in that time is not in it.
+	Today map[messages.ResourceName]Share
+}
+
+// Share is what the instances of one resource type add up to.
+type Share struct {
+	// Hours is how long they lived, all together, whether their price is known or
+	// not; USD is what that cost, of those whose price is.
+	Hours float64
+	USD   float64
 }
 
 // NewSpending remembers nothing yet.
@@ -44,35 +56,41 @@ func (s *Spending) Apply(r messages.Recorded) {
 		return
 	}
 	s.ended[e.Instance] = ended{
-		from: r.At.Add(-time.Duration(e.UpSeconds * float64(time.Second))), to: r.At, hourly: e.HourlyUSD,
+		resource: e.Resource, from: r.At.Add(-time.Duration(e.UpSeconds * float64(time.Second))), to: r.At, hourly: e.HourlyUSD,
 	}
 }
 
 // Cost is the estimate at the time now, with the instances of state alive.
 func (s *Spending) Cost(state *State, now time.Time) Cost {
-	var cost Cost
+	cost := Cost{Today: make(map[messages.ResourceName]Share)}
 	midnight := now.UTC().Truncate(24 * time.Hour)
 	for _, i := range state.Instances {
 		if i.HourlyUSD == 0 {
 			cost.UnknownNow++
-			cost.UnknownToday++
-			continue
 		}
 		cost.HourlyUSD += i.HourlyUSD
-		cost.TodayUSD += i.HourlyUSD * hours(later(i.LaunchedAt, midnight), now)
+		cost.add(i.Resource, hours(later(i.LaunchedAt, midnight), now), i.HourlyUSD)
 	}
 	for id, e := range s.ended {
 		switch {
 		case now.Sub(e.to) > spendingKeep:
 			delete(s.ended, id)
 		case e.to.Before(midnight) || lives(state, id):
-		case e.hourly == 0:
-			cost.UnknownToday++
 		default:
-			cost.TodayUSD += e.hourly * hours(later(e.from, midnight), e.to)
+			cost.add(e.resource, hours(later(e.from, midnight), e.to), e.hourly)
 		}
 	}
 	return cost
+}
+
+// add counts hours of one instance today; a price of zero is not known.
+func (c *Cost) add(resource messages.ResourceName, lived, hourly float64) {
+	if hourly == 0 {
+		c.UnknownToday++
+	}
+	c.TodayUSD += hourly * lived
+	share := c.Today[resource]
+	c.Today[resource] = Share{Hours: share.Hours + lived, USD: share.USD + hourly*lived}
 }
 
 func hours(from, to time.Time) float64 { return max(0, to.Sub(from).Hours()) }

@@ -3,6 +3,8 @@
 //   node browser.mjs world URL TOKEN [PICTURES]   against 1,000 instances in memory, with a wizard
 //   node browser.mjs tls   URL TOKEN [PICTURES]   over TLS of an authority that nobody knows, looking with
 //     EBB_USER and EBB_PASSWORD, by the protocol EBB_PROTOCOL (h2 or http/1.1)
+//   node browser.mjs restart URL TOKEN [PICTURES]   against a server that POST /_test/restart?listen=…&name=…
+//     ends and starts again, as if it listened there, with the one autoscaler of that name
 // It prints what it did, and exits 1 with the reason when the page does not do it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -24,6 +26,8 @@ const faults = [];
 // patience is how many milliseconds something is waited for that comes at once on a
 // machine that has nothing else to do.
 const patience = 120_000;
+// What is refused on purpose is logged by the browser too.
+const quiet = mode === "restart" ? /status of 40[14]|ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/ : /status of (401|409|422)/;
 
 async function open(path, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
@@ -31,8 +35,7 @@ async function open(path, options = {}) {
   const page = await context.newPage();
   page.on("pageerror", (e) => faults.push(`error on ${path}: ${e.message}`));
   page.on("console", (m) => {
-    // What is refused on purpose is logged by the browser too.
-    if (m.type() === "error" && !/status of (401|409|422)/.test(m.text())) faults.push(`console on ${path}: ${m.text()}`);
+    if (m.type() === "error" && !quiet.test(m.text())) faults.push(`console on ${path}: ${m.text()}`);
   });
   page.on("request", (r) => {
     if (!r.url().startsWith(url) && !/^(data|blob):/.test(r.url())) faults.push(`${path} asks elsewhere: ${r.url()}`);
@@ -411,9 +414,56 @@ async function basic(page, user, password) {
   return [read.status(), act.status()];
 }
 
+// restart looks what a page makes of an ebb that was started again.
+async function restart() {
+  const again = async (query) => {
+    const done = await fetch(`${url}/_test/restart?${query}`, { method: "POST" });
+    assert.equal(done.status, 204);
+  };
+  const head = (name) => page.locator("header").getByRole("button", { name, exact: true });
+  const page = await open("/a/%E0%A4");
+  await page.getByText("there is no autoscaler of this name here").waitFor();
+  say("an address that cannot be decoded is a page");
+
+  await page.goto(url + "/a/prod");
+  await page.locator(".live.on").waitFor();
+  await head("Sign in").click();
+  await signIn(page, token);
+  await head("Sign out").waitFor();
+  await again("listen=127.0.0.1&name=prod");
+  await head("Sign in").waitFor();
+  await page.locator(".live.on").waitFor();
+  await page.getByRole("button", { name: "Pause…" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await signIn(page, token);
+  await page.getByRole("heading", { name: "Pause prod" }).waitFor();
+  await page.keyboard.press("Escape");
+  say("the session of the last process is not used any more, and a new one is asked for");
+
+  await page.locator("#queues .cell-button").first().click();
+  const asked = page.locator("dialog .buttons .muted");
+  await asked.waitFor();
+  const first = await asked.innerText();
+  await page.waitForTimeout(2500);
+  assert.equal(await asked.innerText(), first, "the time of the answer goes on");
+  await page.keyboard.press("Escape");
+
+  await again("listen=0.0.0.0&name=prod");
+  await page.getByRole("heading", { name: "Sign in to look" }).waitFor();
+  await page.locator("main").getByRole("button", { name: "Sign in" }).click();
+  await signIn(page, token);
+  await page.locator(".live.on").waitFor();
+  say("where looking needs the token, the page asks for it");
+
+  await again("listen=127.0.0.1&name=another");
+  await page.getByText("there is no autoscaler of this name here").waitFor();
+  assert.equal(await page.locator("#instances").count(), 0, "what is not there any more is shown");
+  say("an autoscaler that is not configured any more is not shown");
+}
+
 let status = 0;
 try {
-  await { demo, world, tls }[mode]();
+  await { demo, world, tls, restart }[mode]();
 } catch (e) {
   faults.push(e.stack);
   for (const context of browser.contexts())

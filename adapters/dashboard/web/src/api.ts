@@ -11,6 +11,9 @@ export class Refused extends Error {
   }
 }
 
+// unauthorized is the event of a request that was refused for want of a session.
+export const unauthorized = "ebb-unauthorized";
+
 async function answer(response: Response): Promise<Response> {
   if (response.ok) return response;
   let message = `the server answered ${response.status}`;
@@ -24,6 +27,7 @@ async function answer(response: Response): Promise<Response> {
   } catch {
     // not ours: a proxy's page
   }
+  if (response.status === 401) dispatchEvent(new Event(unauthorized));
   throw new Refused(response.status, message, fix, problems);
 }
 

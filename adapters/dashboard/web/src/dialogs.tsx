@@ -301,12 +301,18 @@ export function InstanceDialog(props: { instance: Instance; links: Links; clock:
   );
 }
 
-export function WhyDialog({ name, queue, close }: { name: string; queue: Queue; close: () => void }) {
-  const [answer, setAnswer] = useState<{ summary: string; lines?: string[] }>();
+export function WhyDialog({ name, queue, clock, close }: { name: string; queue: Queue; clock: Clock; close: () => void }) {
+  const [answer, setAnswer] = useState<{ summary: string; lines?: string[]; at: number }>();
   const [error, setError] = useState<unknown>();
   const ask = () => {
     setError(undefined);
-    get<{ summary: string; lines?: string[] }>(`${of(name)}/explain?queue=${encodeURIComponent(queue.name)}`).then(setAnswer, setError);
+    get<{ summary: string; lines?: string[] }>(`${of(name)}/explain?queue=${encodeURIComponent(queue.name)}`).then(
+      (told) => setAnswer({ ...told, at: clock.now() }),
+      (problem) => {
+        setAnswer(undefined);
+        setError(problem);
+      },
+    );
   };
   useEffect(ask, [queue.name]);
   return (
@@ -351,7 +357,7 @@ export function WhyDialog({ name, queue, close }: { name: string; queue: Queue; 
         <button type="button" onClick={ask}>
           Ask again
         </button>
-        <span class="muted">asked at {clockTime(Date.now())}</span>
+        {answer && <span class="muted">as of {clockTime(answer.at)}</span>}
       </div>
     </Dialog>
   );

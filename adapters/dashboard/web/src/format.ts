@@ -19,6 +19,22 @@ export function rough(ms: number): string {
   return `${Math.floor(s / 86400)}d ${Math.floor((s % 86400) / 3600)}h`;
 }
 
+// span is a duration that somebody has set: as it is, without the parts that are zero.
+export function span(ms: number): string {
+  const s = Math.max(0, Math.round(ms / 1000));
+  const parts: [number, string][] = [
+    [Math.floor(s / 3600), "h"],
+    [Math.floor(s / 60) % 60, "m"],
+    [s % 60, "s"],
+  ];
+  return (
+    parts
+      .filter(([n]) => n > 0)
+      .map(([n, unit]) => n + unit)
+      .join(" ") || "0s"
+  );
+}
+
 export function age(now: number, since: number): string {
   return since ? duration(now - since) : "–";
 }
@@ -52,6 +68,24 @@ export function dateTime(ms: number): string {
 export function fill(template: string | undefined, id: string | undefined): string | undefined {
   if (!template || !id) return undefined;
   return template.replace("{id}", encodeURIComponent(id));
+}
+
+// hoursOf is how long instances have lived, all together.
+export function hoursOf(hours: number): string {
+  if (hours < 0.1) return hours > 0 ? "<0.1 h" : "0 h";
+  return `${hours < 100 ? hours.toFixed(1) : Math.round(hours).toLocaleString("en-US")} h`;
+}
+
+// autoscalerOf is the name in the address of an autoscaler's page; undefined for
+// another page. What cannot be decoded is nobody's name and is taken as it is.
+export function autoscalerOf(path: string): string | undefined {
+  if (!path.startsWith("/a/")) return undefined;
+  const name = path.slice(3);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 export function words(text: string): string {

@@ -5,7 +5,7 @@ import { type State, Stream } from "./stream";
 import type { Head, Me } from "./types";
 import { Bar, Clock, Panel, stale, useTick } from "./ui";
 
-export function ListPage({ me, link }: { me: Me; link: (path: string) => (e: Event) => void }) {
+export function ListPage({ me, link, look }: { me: Me; link: (path: string) => (e: Event) => void; look: () => void }) {
   const [heads, setHeads] = useState<Head[]>();
   const [state, setState] = useState<State>("connecting");
   const clock = useRef(new Clock()).current;
@@ -15,6 +15,7 @@ export function ListPage({ me, link }: { me: Me; link: (path: string) => (e: Eve
     document.title = "Autoscalers – ebb";
     const stream = new Stream("/stream", ["list"], {
       state: setState,
+      look,
       event: (_, data) => {
         const { autoscalers } = data as { autoscalers: Head[] };
         if (autoscalers[0]) clock.set(autoscalers[0].now);

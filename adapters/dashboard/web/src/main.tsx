@@ -2,7 +2,8 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { get, remove } from "./api";
+import { get, remove, unauthorized } from "./api";
+import { autoscalerOf } from "./format";
 import { HelpDialog, SignIn } from "./dialogs";
 import { ListPage } from "./list";
 import { AutoscalerPage, useKeys } from "./page";
@@ -29,11 +30,18 @@ function App() {
           if (location.pathname === "/" && all.length === 1) go("/a/" + encodeURIComponent(all[0]!), true);
         }, setError);
     }, setError);
+  // look asks again what may be done here: a restart of ebb ends sessions, and so does
+  // the time.
+  const look = () => void get<Me>("/me").then(setMe, () => undefined);
   useEffect(() => {
     void load();
     const back = () => setPath(location.pathname + location.search);
     addEventListener("popstate", back);
-    return () => removeEventListener("popstate", back);
+    addEventListener(unauthorized, look);
+    return () => {
+      removeEventListener("popstate", back);
+      removeEventListener(unauthorized, look);
+    };
   }, []);
   useEffect(() => {
     if (!error) return;
@@ -68,7 +76,7 @@ function App() {
   useKeys({ "?": () => setDialog("help"), t: nextTheme, h: () => go("/") });
 
   const url = new URL(path, location.origin);
-  const name = url.pathname.startsWith("/a/") ? decodeURIComponent(url.pathname.slice(3)) : undefined;
+  const name = autoscalerOf(url.pathname);
   const signIn = (then: () => void) => setDialog({ then });
   return (
     <>
@@ -121,11 +129,11 @@ function App() {
             </button>
           </div>
         ) : name !== undefined ? (
-          <AutoscalerPage key={name} name={name} me={me} theme={theme} signIn={signIn} go={go} />
+          <AutoscalerPage key={name} name={name} me={me} theme={theme} signIn={signIn} go={go} look={look} />
         ) : url.pathname === "/new" ? (
           <WizardPage key={path} me={me} from={url.searchParams.get("from") ?? ""} signIn={signIn} />
         ) : (
-          <ListPage me={me} link={link} />
+          <ListPage me={me} link={link} look={look} />
         )}
       </main>
       <footer class="foot">

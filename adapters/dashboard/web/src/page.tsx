@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, of } from "./api";
 import { Charts } from "./charts";
 import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, ResumeDialog, WhyDialog } from "./dialogs";
-import { clockTime, count, dollars, rough, words } from "./format";
+import { clockTime, count, dollars, hoursOf, rough, span, words } from "./format";
 import { Instances } from "./instances";
 import { begin, follow, type Picture } from "./live";
 import { Log } from "./log";
@@ -18,7 +18,7 @@ type Open =
   | { what: "drain"; id: string }
   | { what: "pause" | "resume" | "idle" | "reload" | "export" };
 
-export function AutoscalerPage(props: { name: string; me: Me; theme: string; signIn: (then: () => void) => void; go: (path: string) => void }) {
+export function AutoscalerPage(props: { name: string; me: Me; theme: string; signIn: (then: () => void) => void; go: (path: string) => void; look: () => void }) {
   const { name, me } = props;
   const [picture, setPicture] = useState<Picture>();
   const [state, setState] = useState<State>("connecting");
@@ -36,12 +36,23 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
     held.current = undefined;
     setPicture(undefined);
     setMissing(undefined);
-    get<{ links: Links }>(of(name)).then(
-      (a) => setLinks(a.links),
-      (e) => setMissing(`${e.message}. ${e.fix}`),
-    );
+    const find = () =>
+      get<{ links: Links }>(of(name)).then(
+        (a) => setLinks(a.links),
+        (e) => {
+          setMissing(`${e.message}. ${e.fix}`);
+          if (e.status !== 404) return;
+          held.current = undefined; // it was here, and is not configured any more
+          setPicture(undefined);
+        },
+      );
+    void find();
     const stream = new Stream(of(name) + "/stream", ["snapshot", "delta"], {
       state: setState,
+      look: () => {
+        props.look();
+        void find();
+      },
       event: (kind, data) => {
         const next = kind === "snapshot" ? begin(data as Snapshot, held.current) : held.current && follow(held.current, data as Delta);
         if (!next) {
@@ -123,7 +134,7 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
           <Tiles head={picture.head} clock={clock} />
           <div class="columns">
             <Queues queues={picture.queues} clock={clock} why={(queue) => setOpen({ what: "why", queue })} />
-            <Resources resources={picture.resources} clock={clock} />
+            <Resources resources={picture.resources} cost={picture.head.cost} clock={clock} />
           </div>
           <Charts name={name} fresh={fresh} queues={queues} resources={resources} theme={props.theme} />
           <Instances
@@ -137,7 +148,7 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
           <Log name={name} lines={picture.log} follow={following} setFollow={setFollowing} />
         </>
       )}
-      {why && <WhyDialog name={name} queue={why} close={close} />}
+      {why && <WhyDialog name={name} queue={why} clock={clock} close={close} />}
       {open?.what === "instance" && instance && (
         <InstanceDialog instance={instance} links={links} clock={clock} close={close} drain={() => act({ what: "drain", id: instance.id })} />
       )}
@@ -323,7 +334,7 @@ function verdict(q: Queue): string {
   return q.reasons?.length && q.unmet ? `${numbers}: ${q.reasons[0]}` : numbers;
 }
 
-function Resources({ resources, clock }: { resources: Resource[]; clock: Clock }) {
+function Resources({ resources, cost, clock }: { resources: Resource[]; cost: Head["cost"]; clock: Clock }) {
   useTick(1000);
   const now = clock.now();
   return (
@@ -347,6 +358,8 @@ function Resources({ resources, clock }: { resources: Resource[]; clock: Clock }
               <Bar counts={r.counts} max={r.max} launching={r.launching} label={`${r.name}: ${said}, at most ${r.max}`} />
               <div class="resource-note">
                 {said}
+                <Today share={cost.resources[r.name]} />
+                {r.max_idle_seconds > 0 && <span class="muted"> · idle limit {span(r.max_idle_seconds * 1000)}</span>}
                 {r.retired && <span class="tag">not configured any more</span>}
                 {r.held?.length ? <span class="tag warn">held: {r.held[0]}</span> : null}
                 {r.blocks?.map((b) => (
@@ -362,6 +375,18 @@ function Resources({ resources, clock }: { resources: Resource[]; clock: Clock }
       </ul>
       {resources.length === 0 && <p class="empty">No resource type is known yet.</p>}
     </Panel>
+  );
+}
+
+// Today is what a resource type has had since midnight UTC.
+function Today({ share }: { share?: { today_hours: number; today_usd: number } }) {
+  if (!share) return null;
+  return (
+    <span class="muted" title="since midnight UTC, all instances together; the cost is estimated">
+      {" "}
+      · today {hoursOf(share.today_hours)}
+      {share.today_usd > 0 && `, ${dollars(share.today_usd)}`}
+    </span>
   );
 }
 

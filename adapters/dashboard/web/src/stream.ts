@@ -1,11 +1,15 @@
 // The connection to a stream: opened again when it breaks, closed while nobody
 // looks at the page.
 
-export type State = "connecting" | "live" | "broken" | "refused";
+export type State = "connecting" | "live" | "broken";
 
 export interface Handlers {
   event: (name: string, data: unknown) => void;
   state: (state: State) => void;
+  // look is called when the connection breaks, also one that was refused, and when it
+  // is there again: what answers now may be another process, which knows no session
+  // of the last one. EventSource does not tell why it was refused.
+  look: () => void;
 }
 
 const patience = 8_000;
@@ -19,6 +23,7 @@ export class Stream {
   private hide: ReturnType<typeof setTimeout> | undefined;
   private pause = 500;
   private ended = false;
+  private lost = false;
 
   constructor(
     private readonly path: string,
@@ -43,6 +48,10 @@ export class Stream {
         this.heard = performance.now();
         this.pause = 500;
         this.on.state("live");
+        if (this.lost) {
+          this.lost = false;
+          this.on.look();
+        }
         this.on.event(name, JSON.parse((message as MessageEvent<string>).data));
       });
     source.onerror = () => this.again();
@@ -53,6 +62,8 @@ export class Stream {
     this.source?.close();
     this.source = undefined;
     this.on.state("broken");
+    this.lost = true;
+    this.on.look();
     clearTimeout(this.retry);
     this.retry = setTimeout(() => this.open(), this.pause);
     this.pause = Math.min(15_000, this.pause * 2);

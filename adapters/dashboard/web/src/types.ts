@@ -29,7 +29,7 @@ export interface Head {
   running: number;
   waiting: number;
   wait_since: number;
-  cost: { hourly_usd: number; today_usd: number; unknown_now: number; unknown_today: number };
+  cost: { hourly_usd: number; today_usd: number; unknown_now: number; unknown_today: number; resources: Record<string, { today_hours: number; today_usd: number }> };
 }
 
 export interface Queue {

@@ -8,6 +8,18 @@ test("durations", () => {
   assert.equal(F.age(1000, 0), "–");
 });
 
+test("spans are as they were set", () => {
+  assert.deepEqual([0, 60_000, 90_000, 900_000, 5_400_000, 90_000_000].map(F.span), ["0s", "1m", "1m 30s", "15m", "1h 30m", "25h"]);
+});
+
+test("hours of instances", () => {
+  assert.deepEqual([0, 0.01, 12.34, 1234.5].map(F.hoursOf), ["0 h", "<0.1 h", "12.3 h", "1,235 h"]);
+});
+
+test("the name in an address, also one that cannot be decoded", () => {
+  assert.deepEqual(["/", "/new", "/a/prod", "/a/a%20b%2Fc", "/a/%E0%A4"].map(F.autoscalerOf), [undefined, undefined, "prod", "a b/c", "%E0%A4"]);
+});
+
 test("money", () => {
   assert.deepEqual([0, 0.001, 0.456, 12, 12345.6].map(F.dollars), ["$0.00", "<$0.01", "$0.46", "$12.00", "$12,346"]);
 });

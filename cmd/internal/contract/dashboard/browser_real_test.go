@@ -131,11 +131,58 @@ type patient struct{ dashboard.Clock }
 
 func (p patient) Now() time.Time { return p.Clock.Now().Add(time.Hour) }
 
+// TestRestart looks at a dashboard whose process is started again: it knows no session
+// of the last one, may want the token to be looked at, or not have the autoscaler.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	first, listener := live(t, 20, func(*dashboard.Config) {})
+	var mu sync.Mutex
+	serves := first
+	front := http.NewServeMux()
+	front.HandleFunc("POST /_test/restart", func(w http.ResponseWriter, r *http.Request) {
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		next, unused := liveNamed(t, 20, func(c *dashboard.Config) {
+			c.Listen = net.JoinHostPort(r.URL.Query().Get("listen"), port)
+		}, messages.AutoscalerName(r.URL.Query().Get("name")))
+		unused.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		serves.Close() // its streams end
+		serves = next
+		w.WriteHeader(http.StatusNoContent)
+	})
+	front.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		now := serves
+		mu.Unlock()
+		now.Handler().ServeHTTP(w, r)
+	})
+	server := first.HTTP()
+	server.Handler = front
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	browse(t, "restart", "http://"+listener.Addr().String(), token)
+	mu.Lock()
+	serves.Close()
+	mu.Unlock()
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
+
 // live is a dashboard over a world of n instances in which something happens all the
 // time, and where it is to listen. It ends with the test.
 func live(t *testing.T, n int, change func(*dashboard.Config)) (*dashboard.Server, net.Listener) {
 	t.Helper()
-	world := dashtest.New(clock.System(), 1, n, "prod", "research")
+	return liveNamed(t, n, change, "prod", "research")
+}
+
+func liveNamed(t *testing.T, n int, change func(*dashboard.Config), names ...messages.AutoscalerName) (*dashboard.Server, net.Listener) {
+	t.Helper()
+	world := dashtest.New(clock.System(), 1, n, names...)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
