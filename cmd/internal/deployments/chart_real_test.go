@@ -331,6 +331,7 @@ func TestChartRefuses(t *testing.T) {
 	for _, c := range []struct{ set, says string }{
 		{"config.autoscalers=null", "autoscalers"},
 		{"config.state_dir=/x", "state_dir"},
+		{"config.http.listen=0.0.0.0:9", "listen"},
 		{"replicaCount=0", "replicaCount"},
 		{"replicas=2", "replicas"},
 		{"image.tag=latest", "tag"},
@@ -350,5 +351,73 @@ func TestChartRefuses(t *testing.T) {
 	}
 	if out, err := render(t); err == nil || !strings.Contains(out, "autoscalers") {
 		t.Errorf("without values: %v: %s", err, out)
+	}
+}
+
+// TestChartOddNames gives names that YAML would read as something else than text.
+func TestChartOddNames(t *testing.T) {
+	t.Parallel()
+
+	out, err := tool(t, "helm", "template", "123", chartDir, "--values", values(t)["embedded"],
+		"--set", "nameOverride=1e3", "--set", "fullnameOverride=ebb", "--set-string", "secrets.yes=a", "--set-string", "secrets.007=b")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	path := filepath.Join(t.TempDir(), "manifests.yaml")
+	if err := os.WriteFile(path, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := tool(t, "kubernetes-validate", "--strict", "--kubernetes-version", "1.37", path); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	for _, line := range []string{`app.kubernetes.io/instance: "123"`, `app.kubernetes.io/name: "1e3"`, `"yes": "a"`, `"007": "b"`} {
+		if !strings.Contains(out, line) {
+			t.Errorf("%s is missing", line)
+		}
+	}
+}
+
+// TestChartTLS looks who speaks TLS with whom.
+func TestChartTLS(t *testing.T) {
+	t.Parallel()
+
+	probes := func(all map[string]object) (schemes []string) {
+		for _, probe := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
+			schemes = append(schemes, all["StatefulSet"].text("spec", "template", "spec", "containers", 0, probe, "httpGet", "scheme"))
+		}
+		return append(schemes, all["ServiceMonitor"].text("spec", "endpoints", 0, "scheme"))
+	}
+	behind := objects(t, "--values", values(t)["embedded"])
+	if got := probes(behind); !slices.Equal(got, []string{"HTTP", "HTTP", "HTTP", "http"}) {
+		t.Errorf("behind the ingress: %v", got)
+	}
+	if !strings.Contains(behind["ConfigMap"].text("data", "ebb.yaml"), "behind_tls_proxy: true") {
+		t.Error("behind an ingress with a certificate, ebb is not told of it: no password works, and the cookie is not Secure")
+	}
+	for _, set := range []string{"config.http.behind_tls_proxy=false", "ingress.tlsSecret="} {
+		if text := objects(t, "--values", values(t)["embedded"], "--set", set)["ConfigMap"].text("data", "ebb.yaml"); strings.Contains(text, "behind_tls_proxy: true") {
+			t.Errorf("--set %s: %s", set, text)
+		}
+	}
+	own := objects(t, "--values", values(t)["embedded"], "--set", "config.http.tls.cert_file=/run/secrets/ebb/tls.crt",
+		"--set", "config.http.tls.key_file=/run/secrets/ebb/tls.key", "--set", "serviceMonitor.tlsConfig.serverName=ebb.example.com")
+	if got := probes(own); !slices.Equal(got, []string{"HTTPS", "HTTPS", "HTTPS", "https"}) {
+		t.Errorf("with TLS of its own: %v", got)
+	}
+	if got := own["ServiceMonitor"].text("spec", "endpoints", 0, "tlsConfig", "serverName"); got != "ebb.example.com" {
+		t.Errorf("the monitor expects the certificate of %q", got)
+	}
+}
+
+// TestChartKeepsClients holds several pods to one for each browser: the others do not
+// know its session.
+func TestChartKeepsClients(t *testing.T) {
+	t.Parallel()
+
+	if got := objects(t, "--values", values(t)["external"])["Service"].text("spec", "sessionAffinity"); got != "ClientIP" {
+		t.Errorf("the service of several pods has affinity %q", got)
+	}
+	if got := objects(t, "--values", values(t)["embedded"])["Service"].at("spec", "sessionAffinity"); got != nil {
+		t.Errorf("the service of one pod has affinity %v", got)
 	}
 }

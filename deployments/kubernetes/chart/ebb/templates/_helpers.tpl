@@ -12,8 +12,8 @@
 {{- end -}}
 
 {{- define "ebb.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "ebb.labels" -}}
@@ -38,6 +38,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (include "ebb.fullname" .) .Values.existingSecret -}}
 {{- end -}}
 
+{{- /* HTTPS when ebb itself speaks TLS. */ -}}
+{{- define "ebb.scheme" -}}
+{{- $http := default (dict) .Values.config.http -}}
+{{- ternary "HTTPS" "HTTP" (not (empty (default (dict) $http.tls).cert_file)) -}}
+{{- end -}}
+
 {{- /* What ebb reads: the user's configuration, and over it what the chart knows. */ -}}
 {{- define "ebb.config" -}}
 {{- $config := deepCopy .Values.config -}}
@@ -49,7 +55,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $nats = merge (dict "url" .Values.nats.url "listen" "") $nats -}}
 {{- end -}}
 {{- $_ := set $config "nats" $nats -}}
-{{- $_ := set $config "http" (merge (dict "listen" "0.0.0.0:8480") (default (dict) $config.http)) -}}
+{{- $http := merge (dict "listen" "0.0.0.0:8480") (default (dict) $config.http) -}}
+{{- if and .Values.ingress.enabled .Values.ingress.tlsSecret (not (hasKey $http "behind_tls_proxy")) (not $http.tls) -}}
+{{- $http = set $http "behind_tls_proxy" true -}}
+{{- end -}}
+{{- $_ := set $config "http" $http -}}
 {{- $_ := set $config "state_dir" "/var/lib/ebb" -}}
 {{- if not $nats -}}
 {{- $_ := unset $config "nats" -}}

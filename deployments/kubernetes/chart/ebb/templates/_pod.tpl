@@ -44,16 +44,16 @@ spec:
       ports:
         - {name: http, containerPort: 8480, protocol: TCP}
       startupProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {path: /healthz, port: http, scheme: {{ include "ebb.scheme" . }}}
         periodSeconds: 2
         failureThreshold: 30
       livenessProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {path: /healthz, port: http, scheme: {{ include "ebb.scheme" . }}}
         periodSeconds: 15
         timeoutSeconds: 5
         failureThreshold: 4
       readinessProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {path: /readyz, port: http, scheme: {{ include "ebb.scheme" . }}}
         periodSeconds: 10
         timeoutSeconds: 5
       securityContext:
