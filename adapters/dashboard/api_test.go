@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ebbscale/ebb/adapters/dashboard/dashtest"
 )
@@ -50,6 +51,17 @@ func TestOrders(t *testing.T) {
 		got := ask(server, "POST", c.path, c.body, trusted)
 		if text := body(got); got.StatusCode != c.status || !strings.Contains(text, c.want) {
 			t.Errorf("POST %s %.60s: %d %s, want %d with %q", c.path, c.body, got.StatusCode, text, c.status, c.want)
+		}
+	}
+	for asked, want := range map[string]time.Duration{`{"why":"data","for":"30m"}`: 30 * time.Minute, `{}`: 0} {
+		before := time.Now()
+		ask(server, "POST", prod+"/pause", asked, trusted)
+		status, _ := world.Status(t.Context(), "prod")
+		switch until := status.Pause.Until; {
+		case want == 0 && !until.IsZero():
+			t.Errorf("POST pause %s: until %s, want until resumed", asked, until)
+		case want > 0 && (until.Before(before.Add(want)) || until.After(time.Now().Add(want))):
+			t.Errorf("POST pause %s: until %s, asked at %s", asked, until, before)
 		}
 	}
 	if text := body(ask(server, "POST", prod+"/export", `{"secrets":true}`, trusted)); !strings.Contains(text, dashtest.Secret) {

@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"cmp"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -209,6 +211,7 @@ func (b *board) everything() snapshotFrame {
 	for _, row := range b.sent.instances {
 		s.Instances = append(s.Instances, row)
 	}
+	slices.SortFunc(s.Instances, func(a, b instanceRow) int { return cmp.Compare(a.ID, b.ID) })
 	return s
 }
 

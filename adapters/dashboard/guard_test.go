@@ -3,8 +3,13 @@ package dashboard_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/dashboard"
@@ -69,13 +74,18 @@ func TestWhoMay(t *testing.T) {
 						r.Host = "ebb.example.com"
 					}
 				}
-				for _, path := range []string{"/api/v1/autoscalers", "/api/v1/wizard"} {
-					if got := ask(server, "GET", path, "", shown, host); got.StatusCode != want[listener][show][0] {
-						t.Errorf("GET %s: %d %s, want %d", path, got.StatusCode, body(got), want[listener][show][0])
+				for kind, requests := range [][]string{reading(), acting()} {
+					allowed := want[listener][show][kind] == http.StatusOK
+					for i, request := range requests {
+						method, path, _ := strings.Cut(request, " ")
+						from := func(r *http.Request) { r.RemoteAddr = fmt.Sprintf("10.0.%d.%d:1", kind, i) } // else it has to wait
+						got := ask(server, method, path, "{}", shown, host, from)
+						// Whoever is let in is told what is wrong with the request, or that there is no
+						// such autoscaler yet.
+						if refused := got.StatusCode == http.StatusUnauthorized || got.StatusCode == http.StatusForbidden; refused == allowed {
+							t.Errorf("%s: %d %s, want it allowed: %t", request, got.StatusCode, body(got), allowed)
+						}
 					}
-				}
-				if got := ask(server, "POST", "/api/v1/reload", "{}", shown, host); got.StatusCode != want[listener][show][1] {
-					t.Errorf("POST reload: %d %s, want %d", got.StatusCode, body(got), want[listener][show][1])
 				}
 				if got := ask(server, "GET", "/", "", host); got.StatusCode != http.StatusOK {
 					t.Errorf("the page itself: %d", got.StatusCode)
@@ -85,8 +95,52 @@ func TestWhoMay(t *testing.T) {
 	}
 }
 
+// reading and acting are all requests of the interface that not everybody may make.
+func reading() []string {
+	const one = "/api/v1/autoscalers/prod"
+	return []string{
+		"GET /api/v1/autoscalers", "GET " + one, "GET " + one + "/stream", "GET " + one + "/history", "GET " + one + "/events",
+		"GET " + one + "/explain?queue=training", "GET /api/v1/wizard", "POST /api/v1/wizard/check", "POST /api/v1/wizard/read",
+		"POST /api/v1/wizard/write", "GET /metrics",
+	}
+}
+
+func acting() []string {
+	const one = "/api/v1/autoscalers/prod"
+	return []string{
+		"POST " + one + "/pause", "POST " + one + "/resume", "POST " + one + "/drain", "POST " + one + "/idle", "POST " + one + "/export",
+		"POST /api/v1/reload", "POST /api/v1/apply",
+	}
+}
+
+// TestEveryRouteIsGuarded: what docs/dashboard.md lists is in one of the lists above, or
+// is for everybody.
+func TestEveryRouteIsGuarded(t *testing.T) {
+	t.Parallel()
+
+	page, err := os.ReadFile("../../docs/dashboard.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{"GET /me", "POST /session", "DELETE /session", "GET /stream"}
+	for _, request := range append(reading(), acting()...) {
+		request, _, _ = strings.Cut(request, "?")
+		known = append(known, strings.Replace(strings.Replace(request, "/api/v1", "", 1), "/prod", "/{name}", 1))
+	}
+	listed := regexp.MustCompile("(?m)^\\| `((?:GET|POST|DELETE) [^`? ]+)").FindAllStringSubmatch(string(page), -1)
+	if len(listed) < 20 {
+		t.Fatalf("docs/dashboard.md lists %d requests", len(listed))
+	}
+	for _, request := range listed {
+		if !slices.Contains(known, request[1]) {
+			t.Errorf("%s is in docs/dashboard.md, and no test says who may do it", request[1])
+		}
+	}
+}
+
 func configWith(change func(*dashboard.Config)) dashboard.Config {
 	config := configOf(dashtest.New(clock.System(), 1, 3, "prod"))
+	config.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ebb_up 1") })
 	change(&config)
 	return config
 }
@@ -266,6 +320,45 @@ func TestSession(t *testing.T) {
 	}
 	if cookie := signIn(t, secure); !cookie.Secure || !strings.HasPrefix(cookie.Name, "__Host-") {
 		t.Errorf("over TLS: %+v", cookie)
+	}
+}
+
+// later is the machine's clock, put forward.
+type later struct {
+	dashboard.Clock
+
+	by atomic.Int64
+}
+
+func (l *later) Now() time.Time { return l.Clock.Now().Add(time.Duration(l.by.Load())) }
+
+// TestSessionsEnd: by themselves after twelve hours, and the oldest one when somebody
+// opens very many.
+func TestSessionsEnd(t *testing.T) {
+	t.Parallel()
+
+	wall := &later{Clock: clock.System()}
+	server, _ := begin(t, 1, func(c *dashboard.Config) { c.Wall = wall })
+	reload := func(cookie *http.Cookie) int {
+		return ask(server, "POST", "/api/v1/reload", "{}", func(r *http.Request) { r.AddCookie(cookie); r.Header.Set("X-Ebb-Page", "1") }).StatusCode
+	}
+	first := signIn(t, server)
+	wall.by.Store(int64(12*time.Hour - time.Minute))
+	if got := reload(first); got != http.StatusOK {
+		t.Errorf("after almost twelve hours: %d", got)
+	}
+	second := signIn(t, server)
+	wall.by.Store(int64(12*time.Hour + time.Minute))
+	if a, b := reload(first), reload(second); a != http.StatusUnauthorized || b != http.StatusOK {
+		t.Errorf("after twelve hours: %d; a session of two minutes: %d", a, b)
+	}
+	var last *http.Cookie
+	for range 256 {
+		wall.by.Add(int64(time.Second))
+		last = signIn(t, server)
+	}
+	if a, b := reload(second), reload(last); a != http.StatusUnauthorized || b != http.StatusOK {
+		t.Errorf("after 256 others: %d; the last of them: %d", a, b)
 	}
 }
 

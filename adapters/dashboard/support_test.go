@@ -43,6 +43,16 @@ func (p patient) Now() time.Time { return p.Clock.Now().Add(time.Hour) }
 func begin(tb testing.TB, n int, change ...func(*dashboard.Config)) (*dashboard.Server, *dashtest.World) {
 	tb.Helper()
 	world := dashtest.New(clock.System(), 1, n, "prod", "research")
+	server := run(tb, world, change...)
+	waitFor(tb, "the first status", func() bool {
+		return strings.Contains(body(ask(server, "GET", "/api/v1/autoscalers", "", trusted)), `"told":1`)
+	})
+	return server, world
+}
+
+// run runs a server over a world, and ends it with the test.
+func run(tb testing.TB, world *dashtest.World, change ...func(*dashboard.Config)) *dashboard.Server {
+	tb.Helper()
 	config := configOf(world)
 	for _, c := range change {
 		c(&config)
@@ -62,10 +72,7 @@ func begin(tb testing.TB, n int, change ...func(*dashboard.Config)) (*dashboard.
 		cancel()
 		<-done
 	})
-	waitFor(tb, "the first status", func() bool {
-		return strings.Contains(body(ask(server, "GET", "/api/v1/autoscalers", "", trusted)), `"told":1`)
-	})
-	return server, world
+	return server
 }
 
 // trusted makes any request allowed.
