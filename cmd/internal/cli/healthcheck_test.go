@@ -29,6 +29,8 @@ func TestHealthcheck(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
+	secure := httptest.NewTLSServer(mux) // of an authority that nobody knows, for example.com
+	t.Cleanup(secure.Close)
 	t.Cleanup(func() { close(release) })
 
 	for _, c := range []struct {
@@ -38,6 +40,9 @@ func TestHealthcheck(t *testing.T) {
 		says string
 	}{
 		{"well", []string{"--url", server.URL + "/well"}, 0, ""},
+		{"well, with a certificate for another name", []string{"--url", secure.URL + "/well"}, 0, ""},
+		{"well, by the name of this machine", []string{"--url", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1) + "/well"}, 0, ""},
+		{"sick, with a certificate for another name", []string{"--url", secure.URL + "/sick"}, 1, "503 Service Unavailable"},
 		{"sick, with the reason and without its control characters", []string{"--url", server.URL + "/sick"}, 1, `503 Service Unavailable: "event server\x1b[31m not connected"`},
 		{"no reason", []string{"--url", server.URL + "/silent"}, 1, "404 Not Found"},
 		{"elsewhere is not here", []string{"--url", server.URL + "/moved"}, 1, "302 Found"},
