@@ -68,6 +68,22 @@ func TestUnknownIsNotZero(t *testing.T) {
 	})
 }
 
+// TestNeverAnswered: a source that has not answered yet is not up, though it has not
+// failed either.
+func TestNeverAnswered(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t)
+	status := fullStatus()
+	status.ClearML, status.EC2 = messages.SourceStatus{}, messages.SourceStatus{LastGood: noon(), DownSince: noon()}
+	w.says(status)
+	w.Acting(prod, true)
+	w.want(map[string]any{
+		"ebb_observation_up{source=clearml}": 0.0, "ebb_observation_age_seconds{source=clearml}": 3600.0,
+		"ebb_observation_up{source=ec2}": 0.0, "ebb_observation_age_seconds{source=ec2}": 0.0,
+	})
+}
+
 // TestStandby has a series that says so, and no gauges of what it does not know.
 func TestStandby(t *testing.T) {
 	t.Parallel()

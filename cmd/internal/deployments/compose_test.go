@@ -194,18 +194,13 @@ func TestComposeSecretsAreNotWritten(t *testing.T) {
 	}
 }
 
-// TestComposeFilesExist looks for what is mounted into the containers. The folders of
-// the board and of the alerts have tests of their own; a tree without them is a part.
+// TestComposeFilesExist looks for what is mounted into the containers.
 func TestComposeFilesExist(t *testing.T) {
 	t.Parallel()
 
 	for _, service := range compose(t, "compose.yaml", "compose.monitoring.yaml").Services {
 		for _, volume := range service.Volumes {
 			if volume.Type != types.VolumeTypeBind {
-				continue
-			}
-			folder := filepath.Dir(volume.Source)
-			if _, err := os.Stat(folder); err != nil && slices.Contains([]string{"grafana", "alerts"}, filepath.Base(folder)) {
 				continue
 			}
 			if _, err := os.Stat(volume.Source); err != nil {
