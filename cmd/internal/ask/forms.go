@@ -7,8 +7,8 @@ import (
 	"reflect"
 	"strings"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/huh"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/huh/v2"
 
 	"github.com/ebbscale/ebb/cmd/internal/wizard"
 )
@@ -64,7 +64,9 @@ func (f *forms) run(ctx context.Context, form *huh.Form) error {
 	// Not form.Run: it ends an abandoned form as if the program was killed, and then
 	// nobody waits for what still reads the keyboard.
 	form.SubmitCmd, form.CancelCmd = tea.Quit, tea.Quit
-	_, err := tea.NewProgram(form, tea.WithContext(ctx), tea.WithInput(f.in), tea.WithOutput(f.out), tea.WithAltScreen(), tea.WithoutSignalHandler()).Run()
+	shown := &whole{form: form, dark: true}
+	form.WithTheme(huh.ThemeFunc(func(bool) *huh.Styles { return huh.ThemeCharm(shown.dark) }))
+	_, err := tea.NewProgram(shown, tea.WithContext(ctx), tea.WithInput(f.in), tea.WithOutput(f.out), tea.WithoutSignalHandler()).Run()
 	switch {
 	case ctx.Err() != nil, form.State == huh.StateAborted:
 		return ErrAborted
@@ -72,6 +74,32 @@ func (f *forms) run(ctx context.Context, form *huh.Form) error {
 		return fmt.Errorf("ask in the terminal: %w", err)
 	}
 	return nil
+}
+
+// whole is a form that has the screen for itself, in colors that suit the terminal:
+// one that does not say what its background is has a dark one.
+type whole struct {
+	form *huh.Form
+	dark bool
+}
+
+// Init implements tea.Model.
+func (w *whole) Init() tea.Cmd { return tea.Batch(w.form.Init(), tea.RequestBackgroundColor) }
+
+// Update implements tea.Model.
+func (w *whole) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	if background, told := message.(tea.BackgroundColorMsg); told {
+		w.dark = background.IsDark()
+	}
+	_, command := w.form.Update(message) // which is the same form
+	return w, command
+}
+
+// View implements tea.Model.
+func (w *whole) View() tea.View {
+	shown := tea.NewView(w.form.View())
+	shown.AltScreen = true
+	return shown
 }
 
 // keys are the library's, in words that fit: what ends a page does not end the

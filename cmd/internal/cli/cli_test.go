@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite testdata/golden")
 // TestMain passes over what a form's cursor leaves. A command of bubbletea outlives its
 // program until it returns, half a second later.
 func TestMain(m *testing.M) {
-	leaks.Main(m, goleak.IgnoreAnyFunction("github.com/charmbracelet/bubbletea.(*Program).handleCommands.func1.1"))
+	leaks.Main(m, goleak.IgnoreAnyFunction("charm.land/bubbletea/v2.(*Program).handleCommands.func1.1"))
 }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

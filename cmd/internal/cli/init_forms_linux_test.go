@@ -2,15 +2,18 @@ package cli_test
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/vt"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebbscale/ebb/cmd/internal/config"
@@ -49,46 +52,48 @@ func openTerminal(t *testing.T) (screen, keyboard *os.File) {
 	return screen, keyboard
 }
 
-// terminal is a pseudo-terminal: the program has one end, the test types and reads
-// at the other.
+// terminal is a pseudo-terminal with what a person sees on it: the program has one end,
+// the test types and reads at the other. It answers what programs ask terminals.
 type terminal struct {
 	t      *testing.T
 	screen *os.File
 	mu     sync.Mutex
-	shown  string
+	shown  *vt.Emulator
 }
 
-var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x1b\][^\x07]*\x07`)
-
 func (s *terminal) watch() {
+	var answering sync.WaitGroup
+	answering.Go(func() { _, _ = io.Copy(s.screen, s.shown) })
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := s.screen.Read(buffer)
 		if err != nil {
-			return
+			break
 		}
 		s.mu.Lock()
-		s.shown += string(buffer[:n])
+		_, err = s.shown.Write(buffer[:n])
 		s.mu.Unlock()
+		if err != nil {
+			s.t.Error(err)
+		}
 	}
+	_ = s.shown.InputPipe().(io.Closer).Close()
+	answering.Wait()
 }
 
-// expect waits until text has been drawn since the last time.
+// text is what stands on the screen.
+func (s *terminal) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.String()
+}
+
+// expect waits until text stands on the screen.
 func (s *terminal) expect(text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		s.mu.Lock()
-		plain := escapes.ReplaceAllString(s.shown, "")
-		found := strings.Contains(plain, text)
-		if found {
-			s.shown = ""
-		}
-		s.mu.Unlock()
-		if found {
-			return
-		}
+	for deadline := time.Now().Add(patience); !strings.Contains(s.text(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("the screen never shows %q, but\n%s", text, plain)
+			s.t.Fatalf("the screen never shows %q, but\n%s", text, s.text())
 		}
 	}
 }
@@ -105,7 +110,7 @@ func (s *terminal) typed(keys string) {
 func conversation(t *testing.T, args []string, steps ...[2]string) (code int, stderr string) {
 	t.Helper()
 	screen, keyboard := openTerminal(t)
-	s := &terminal{t: t, screen: screen}
+	s := &terminal{t: t, screen: screen, shown: vt.NewEmulator(120, 50)}
 	p, _, errors := program()
 	p.Stdin, p.Stdout = keyboard, keyboard
 	p.Environ = append(p.Environ, "TERM=xterm-256color")
@@ -120,7 +125,7 @@ func conversation(t *testing.T, args []string, steps ...[2]string) (code int, st
 	select {
 	case code = <-done:
 	case <-time.After(patience):
-		t.Fatalf("the questions do not end:\n%s", s.shown)
+		t.Fatalf("the questions do not end:\n%s", s.text())
 	}
 	keyboard.Close()
 	watching.Wait()
@@ -226,5 +231,27 @@ func TestInitFormsKeepScripts(t *testing.T) {
 	f, err := config.Load(config.Source{Path: path, Environ: []string{"CLEARML_API_SECRET_KEY=x"}})
 	if err != nil || f.Autoscalers[0].InitScript.Reveal() != "cat <<-E\n\thello\n\tE\n" || f.Autoscalers[0].OnShutdown != config.ShutdownAll {
 		t.Errorf("got %q, %v", f.Autoscalers[0].InitScript.Reveal(), err)
+	}
+}
+
+// TestTerminalIsNotAsked starts the test program, which links what ebb does, in a
+// terminal that answers nothing. A library that asked it for its colors at the start
+// would make every command wait for seconds, and write the question into its output.
+func TestTerminalIsNotAsked(t *testing.T) {
+	t.Parallel()
+	screen, keyboard := openTerminal(t)
+	defer screen.Close()
+	var said strings.Builder
+	var watching sync.WaitGroup
+	watching.Go(func() { _, _ = io.Copy(&said, screen) })
+	program := exec.CommandContext(t.Context(), os.Args[0], "-test.list=^TestTerminalIsNotAsked$")
+	program.Stdin, program.Stdout, program.Stderr = keyboard, keyboard, keyboard
+	program.Env = []string{"TERM=xterm-256color"}
+	program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err := program.Run()
+	keyboard.Close()
+	watching.Wait()
+	if err != nil || said.String() != "TestTerminalIsNotAsked\r\n" {
+		t.Errorf("it ends with %v and says %q", err, said.String())
 	}
 }

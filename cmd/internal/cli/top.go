@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -34,7 +34,7 @@ func (i *invocation) topCommand() *cobra.Command {
 	c = i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, _ []string) error {
 		out, _ := i.terminal()
 		ctx, stop := context.WithCancel(ctx)
-		program := tea.NewProgram(newTop(name), tea.WithContext(ctx), tea.WithAltScreen(), tea.WithOutput(out))
+		program := tea.NewProgram(newTop(name), tea.WithContext(ctx), tea.WithOutput(out))
 		var working sync.WaitGroup
 		working.Go(func() { pollStatus(ctx, client, name, program) })
 		working.Go(func() { followEvents(ctx, client, name, i.Now(), program) })

@@ -3,12 +3,13 @@ package cli_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"github.com/ebbscale/ebb/cmd/internal/cli"
 	"github.com/ebbscale/ebb/messages"
@@ -25,20 +26,26 @@ func told(messages ...tea.Msg) tea.Model {
 
 // keys are key strokes by their names.
 func keys(names ...string) []tea.Msg {
-	special := map[string]tea.KeyType{
-		"up": tea.KeyUp, "down": tea.KeyDown, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd,
-		"esc": tea.KeyEsc, "ctrl+c": tea.KeyCtrlC,
+	special := map[string]tea.KeyPressMsg{
+		"up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown}, "pgup": {Code: tea.KeyPgUp}, "pgdown": {Code: tea.KeyPgDown},
+		"home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd}, "esc": {Code: tea.KeyEsc}, "ctrl+c": {Code: 'c', Mod: tea.ModCtrl},
+		" ": {Code: tea.KeySpace, Text: " "},
 	}
 	strokes := make([]tea.Msg, 0, len(names))
 	for _, name := range names {
 		if kind, ok := special[name]; ok {
-			strokes = append(strokes, tea.KeyMsg{Type: kind})
+			strokes = append(strokes, kind)
 			continue
 		}
-		strokes = append(strokes, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(name)})
+		strokes = append(strokes, tea.KeyPressMsg{Code: []rune(name)[0], Text: name})
 	}
 	return strokes
 }
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x1b\][^\x07]*\x07`)
+
+// shown is what a view shows, without its colors.
+func shown(model tea.Model) string { return escapes.ReplaceAllString(model.View().Content, "") }
 
 func size(width, height int) tea.Msg { return tea.WindowSizeMsg{Width: width, Height: height} }
 
@@ -88,7 +95,7 @@ func TestTopView(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			view := told(append([]tea.Msg{size(c.width, c.height)}, c.messages...)...).View()
+			view := shown(told(append([]tea.Msg{size(c.width, c.height)}, c.messages...)...))
 			fits(t, c.name, view, c.width, c.height)
 			golden(t, "top_"+c.name, trimmed(view))
 		})
@@ -124,7 +131,7 @@ func TestTopScrolls(t *testing.T) {
 		seen := make(map[string]bool)
 		model = press(model, "home")
 		for range 1000 {
-			view := model.View()
+			view := shown(model)
 			fits(t, "scrolling", view, 90, 33)
 			before := len(seen)
 			for line := range strings.SplitSeq(view, "\n") {
@@ -137,27 +144,27 @@ func TestTopScrolls(t *testing.T) {
 			}
 			model = press(model, "pgdown")
 		}
-		if len(seen) != 1000 || !strings.Contains(model.View(), "-1000 of 1000 instances by ") {
-			t.Errorf("sorted the %d. way, %d of 1000 instances were seen:\n%s", sort, len(seen), model.View())
+		if len(seen) != 1000 || !strings.Contains(shown(model), "-1000 of 1000 instances by ") {
+			t.Errorf("sorted the %d. way, %d of 1000 instances were seen:\n%s", sort, len(seen), shown(model))
 		}
-		last := model.View()
-		if press(model, "down").View() != last || press(model, "end").View() != last || press(model, "G").View() != last {
+		last := shown(model)
+		if shown(press(model, "down")) != last || shown(press(model, "end")) != last || shown(press(model, "G")) != last {
 			t.Error("it scrolls past the end")
 		}
-		if press(press(model, "up"), "down").View() != last {
+		if shown(press(press(model, "up"), "down")) != last {
 			t.Error("up and down do not come back")
 		}
 		model = press(model, "s")
 	}
-	first := press(model, "home").View()
-	if !strings.Contains(first, " 1-") || press(press(model, "home"), "up").View() != first || press(press(model, "home"), "pgup").View() != first {
+	first := shown(press(model, "home"))
+	if !strings.Contains(first, " 1-") || shown(press(press(model, "home"), "up")) != first || shown(press(press(model, "home"), "pgup")) != first {
 		t.Errorf("it scrolls before the beginning:\n%s", first)
 	}
 	few := status
 	few.Instances = status.Instances[:2]
 	model = press(model, "end")
 	model, _ = model.Update(cli.TopStatus(few, nil))
-	if view := model.View(); !strings.Contains(view, "1-2 of 2 instances") || !strings.Contains(view, "i-0000") {
+	if view := shown(model); !strings.Contains(view, "1-2 of 2 instances") || !strings.Contains(view, "i-0000") {
 		t.Errorf("after most instances ended:\n%s", view)
 	}
 }
@@ -183,7 +190,7 @@ func TestTopManyQueues(t *testing.T) {
 	}
 	status.Resources[400].Alive = 1
 	for _, height := range []int{1, 8, 14, 24, 50, 200} {
-		view := told(size(100, height), cli.TopStatus(status, nil)).View()
+		view := shown(told(size(100, height), cli.TopStatus(status, nil)))
 		if height >= 14 {
 			fits(t, "many queues", view, 100, height)
 		}

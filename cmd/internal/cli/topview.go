@@ -3,12 +3,13 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"image/color"
 	"slices"
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"github.com/ebbscale/ebb/messages"
 )
@@ -66,7 +67,7 @@ func (t top) Init() tea.Cmd { return nil }
 // Update implements tea.Model.
 func (t top) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := message.(type) {
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		return t.key(m.String())
 	case tea.WindowSizeMsg:
 		t.width, t.height = m.Width, m.Height
@@ -93,7 +94,7 @@ func (t top) key(key string) (tea.Model, tea.Cmd) {
 		t.first++
 	case "pgup":
 		t.first -= room
-	case "pgdown", " ":
+	case "pgdown", "space":
 		t.first += room
 	case "home", "g":
 		t.first = 0
@@ -152,7 +153,14 @@ func (t top) head() []string {
 }
 
 // View implements tea.Model.
-func (t top) View() string {
+func (t top) View() tea.View {
+	shown := tea.NewView(t.text())
+	shown.AltScreen = true
+	return shown
+}
+
+// text is what the view shows.
+func (t top) text() string {
 	if t.status.At.IsZero() {
 		text := "asking " + string(t.name) + " …"
 		if t.err != nil {
@@ -213,9 +221,9 @@ func (t top) queues(room int) []string {
 	for n, q := range shown {
 		switch {
 		case q.Waiting > 0 && q.Verdict.Unmet > 0:
-			lines[n+1] = colored(lines[n+1], "214")
+			lines[n+1] = colored(lines[n+1], lipgloss.Color("214"))
 		case q.Waiting > 0:
-			lines[n+1] = colored(lines[n+1], "39")
+			lines[n+1] = colored(lines[n+1], lipgloss.Color("39"))
 		}
 	}
 	return lines
@@ -237,7 +245,7 @@ func (t top) resources(room int) []string {
 	lines[0] = title(lines[0], len(sorted)-len(shown), t.width)
 	for n, r := range shown {
 		if resourceNote(t.status, r) != "" {
-			lines[n+1] = colored(lines[n+1], "214")
+			lines[n+1] = colored(lines[n+1], lipgloss.Color("214"))
 		}
 	}
 	return lines
@@ -269,7 +277,7 @@ func title(line string, hidden, width int) string {
 	return lipgloss.NewStyle().Bold(true).Render(line)
 }
 
-func colored(line string, color lipgloss.Color) string {
+func colored(line string, color color.Color) string {
 	return lipgloss.NewStyle().Foreground(color).Render(line)
 }
 
@@ -288,18 +296,18 @@ func headStyle(line string) lipgloss.Style {
 }
 
 // conditionColor makes stand out what costs without working.
-func conditionColor(condition messages.Condition) lipgloss.Color {
+func conditionColor(condition messages.Condition) color.Color {
 	switch condition {
 	case messages.ConditionBooting:
-		return "39"
+		return lipgloss.Color("39")
 	case messages.ConditionIdle:
-		return "214"
+		return lipgloss.Color("214")
 	case messages.ConditionBusy:
-		return "42"
+		return lipgloss.Color("42")
 	case messages.ConditionDraining:
-		return "213"
+		return lipgloss.Color("213")
 	case messages.ConditionVanished, messages.ConditionTerminating:
-		return "203"
+		return lipgloss.Color("203")
 	}
-	return ""
+	return lipgloss.NoColor{}
 }

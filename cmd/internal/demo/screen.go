@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 	"golang.org/x/term"
 
 	"github.com/ebbscale/ebb/messages"
@@ -49,7 +49,7 @@ func (s *screen) during(ctx context.Context, work func(context.Context) error) e
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	program := tea.NewProgram(picture{board: s.board}, tea.WithOutput(s.out), tea.WithContext(ctx), tea.WithAltScreen())
+	program := tea.NewProgram(picture{board: s.board}, tea.WithOutput(s.out), tea.WithContext(ctx))
 	done := make(chan error, 1)
 	go func() {
 		done <- work(ctx)
@@ -79,7 +79,7 @@ func (p picture) Init() tea.Cmd { return nextFrame() }
 // Update implements tea.Model.
 func (p picture) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := message.(type) {
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		if key := m.String(); key == "q" || key == "ctrl+c" || key == "esc" {
 			return p, tea.Quit
 		}
@@ -92,10 +92,12 @@ func (p picture) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // View implements tea.Model.
-func (p picture) View() string {
+func (p picture) View() tea.View {
 	p.board.mu.Lock()
 	defer p.board.mu.Unlock()
-	return p.board.draw(max(60, p.width), max(24, p.height))
+	shown := tea.NewView(p.board.draw(max(60, p.width), max(24, p.height)))
+	shown.AltScreen = true
+	return shown
 }
 
 // paint has a color for each condition: what costs without working stands out.
