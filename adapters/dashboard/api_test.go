@@ -78,6 +78,11 @@ func TestReading(t *testing.T) {
 	}
 	const prod = "/api/v1/autoscalers/prod"
 	waitFor(t, "the events", func() bool { return strings.Contains(body(ask(server, "GET", prod+"/events", "")), `"test.50"`) })
+	if text := body(ask(server, "GET", prod, "")); !strings.Contains(text, `"waiting_unknown":0`) {
+		t.Errorf("with all queues known: %.600s", text)
+	}
+	world.Unseen()
+	waitFor(t, "a queue that nobody has seen", func() bool { return strings.Contains(body(ask(server, "GET", prod, "")), `"waiting_unknown":1`) })
 	for _, c := range []struct {
 		path   string
 		status int

@@ -29,6 +29,8 @@ type head struct {
 	Counts   map[string]int          `json:"counts"`
 	Running  int                     `json:"running"`
 	Waiting  int                     `json:"waiting"`
+	// WaitingUnknown is how many queues there are of which nobody knows what waits.
+	WaitingUnknown int `json:"waiting_unknown"`
 	// WaitSince is since when the task that waits longest does.
 	WaitSince int64   `json:"wait_since"`
 	Cost      costRow `json:"cost"`
@@ -165,6 +167,11 @@ func (b *board) head(state *view.State, now time.Time) head {
 		Started: millis(state.StartedAt), Stopping: state.Stopping, ClearML: sourceOf(state.ClearML), EC2: sourceOf(state.EC2),
 		Pending: state.EventsPending, Lost: state.EventsLost, Counts: counts, Running: running, Waiting: waiting,
 		Cost: costOf(b.spending.Cost(state, now)),
+	}
+	for _, queue := range state.Queues {
+		if !queue.Known {
+			h.WaitingUnknown++
+		}
 	}
 	if waiting > 0 && oldest > 0 {
 		h.WaitSince = millis(now.Add(-oldest))

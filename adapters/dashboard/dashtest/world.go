@@ -225,6 +225,14 @@ func (w *World) Trouble() {
 	w.record(s, messages.ObservationFailed{Source: "clearml", Class: messages.ClassTransient, Message: "connection refused", LastGood: s.status.ClearML.LastGood})
 }
 
+// Unseen makes the first queue one that ClearML has not told of yet.
+func (w *World) Unseen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := &w.all[0].status.Queues[0]
+	q.Known, q.Waiting, q.WaitSeconds = false, 0, 0
+}
+
 // Sleep makes every status fail, as on a process that stands by; false wakes it.
 func (w *World) Sleep(asleep bool) {
 	w.mu.Lock()

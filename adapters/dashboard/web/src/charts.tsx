@@ -23,6 +23,9 @@ const ranges: [string, string, number][] = [
   ["24h", "24 h", 86_400_000],
 ];
 
+// waits are the steps of an axis of seconds: each is a whole number of what it is labelled in.
+const waits = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 864_000];
+
 function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -44,7 +47,7 @@ function stack(lines: Line[]): Values[] {
   );
 }
 
-function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boolean; show: (v: number) => string; theme: string; begin: number; end: number }) {
+function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boolean; steps?: number[]; show: (v: number) => string; theme: string; begin: number; end: number }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const latest = useRef(props);
@@ -72,7 +75,7 @@ function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boo
         scales: { x: { range: () => [latest.current.begin / 1000, latest.current.end / 1000] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.08)] } },
         axes: [
           { ...axis, size: 24, space: 56, values: (_, ticks) => ticks.map((t) => clockTime(t * 1000).slice(0, latest.current.end - latest.current.begin < 600_000 ? 8 : 5)) },
-          { ...axis, size: 44, values: (_, ticks) => ticks.map((t) => (Number.isInteger(t) || t > 10 ? p.show(t) : "")) },
+          { ...axis, size: 44, ...(p.steps ? { incrs: p.steps } : {}), values: (_, ticks) => ticks.map((t) => (Number.isInteger(t) || t > 10 ? p.show(t) : "")) },
         ],
         series: [
           { value: (_, v) => (v === null ? "" : clockTime(v * 1000)) },
@@ -188,7 +191,7 @@ export function Charts(props: { name: string; fresh?: History; queues: string[];
       <div class="charts">
         <Chart label={`Instances by ${by}`} at={at} lines={instances} stacked show={(v) => String(v)} theme={props.theme} begin={begin} end={end} />
         <Chart label="Waiting tasks by queue" at={at} lines={h ? byName(h.waiting, props.queues) : []} stacked={false} show={(v) => String(v)} theme={props.theme} begin={begin} end={end} />
-        <Chart label="Wait of the first in line" at={at} lines={h ? byName(h.wait_seconds, props.queues) : []} stacked={false} show={(v) => rough(v * 1000)} theme={props.theme} begin={begin} end={end} />
+        <Chart label="Wait of the first in line" at={at} lines={h ? byName(h.wait_seconds, props.queues) : []} stacked={false} steps={waits} show={(v) => rough(v * 1000)} theme={props.theme} begin={begin} end={end} />
       </div>
     </Panel>
   );

@@ -50,6 +50,12 @@ export function count(n: number, noun: string, many = noun + "s"): string {
   return `${n.toLocaleString("en-US")} ${n === 1 ? noun : many}`;
 }
 
+// waiting is how many tasks wait, of which queues may be left out that nobody has seen.
+export function waiting(tasks: number, unknownQueues: number): string {
+  if (!unknownQueues) return tasks.toLocaleString("en-US");
+  return tasks ? `${tasks.toLocaleString("en-US")} + ?` : "?";
+}
+
 export function clockTime(ms: number): string {
   if (!ms) return "–";
   const d = new Date(ms);

@@ -1,6 +1,6 @@
 // The list of autoscalers.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { age, clockTime, dollars, rough } from "./format";
+import { age, clockTime, dollars, rough, waiting } from "./format";
 import { type State, Stream } from "./stream";
 import type { Head, Me } from "./types";
 import { Bar, Clock, Panel, stale, useTick } from "./ui";
@@ -65,7 +65,7 @@ export function ListPage({ me, link, look }: { me: Me; link: (path: string) => (
                   </div>
                   <div>
                     <dt>waiting</dt>
-                    <dd>{h.waiting}</dd>
+                    <dd>{waiting(h.waiting, h.waiting_unknown)}</dd>
                   </div>
                   <div>
                     <dt>oldest wait</dt>

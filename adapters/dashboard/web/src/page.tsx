@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, of } from "./api";
 import { Charts } from "./charts";
 import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, ResumeDialog, WhyDialog } from "./dialogs";
-import { clockTime, count, dollars, hoursOf, rough, span, words } from "./format";
+import { clockTime, count, dollars, hoursOf, rough, span, waiting, words } from "./format";
 import { Instances } from "./instances";
 import { begin, follow, type Picture } from "./live";
 import { Log } from "./log";
@@ -72,8 +72,8 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
   }, [name]);
 
   useEffect(() => {
-    document.title = picture ? `${picture.head.running} running, ${picture.head.waiting} waiting – ${name} – ebb` : `${name} – ebb`;
-  }, [picture?.head.running, picture?.head.waiting, name]);
+    document.title = picture ? `${picture.head.running} running, ${waiting(picture.head.waiting, picture.head.waiting_unknown)} waiting – ${name} – ebb` : `${name} – ebb`;
+  }, [picture?.head.running, picture?.head.waiting, picture?.head.waiting_unknown, name]);
 
   // Whoever may not act is asked for the token first.
   const act = (what: Open) => (me.act ? setOpen(what) : props.signIn(() => setOpen(what)));
@@ -272,7 +272,7 @@ function Tiles({ head, clock }: { head: Head; clock: Clock }) {
       <Tile label="booting" value={n("booting")} mark="booting" />
       <Tile label="draining" value={((head.counts.draining ?? 0) + (head.counts.terminating ?? 0)).toLocaleString("en-US")} mark="draining" />
       {(head.counts.vanished ?? 0) > 0 && <Tile label="vanished" value={n("vanished")} mark="vanished" />}
-      <Tile label="waiting tasks" value={head.waiting.toLocaleString("en-US")} />
+      <Tile label="waiting tasks" value={waiting(head.waiting, head.waiting_unknown)} note={head.waiting_unknown ? `${count(head.waiting_unknown, "queue")} not known` : undefined} />
       <Tile label="oldest wait" value={head.wait_since ? rough(clock.now() - head.wait_since) : "–"} />
       <Tile label="cost an hour" value={dollars(cost.hourly_usd)} note={known(cost.unknown_now)} />
       <Tile label="cost today, UTC" value={dollars(cost.today_usd)} note={known(cost.unknown_today)} />

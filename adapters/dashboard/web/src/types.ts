@@ -28,6 +28,7 @@ export interface Head {
   counts: Counts;
   running: number;
   waiting: number;
+  waiting_unknown: number;
   wait_since: number;
   cost: { hourly_usd: number; today_usd: number; unknown_now: number; unknown_today: number; resources: Record<string, { today_hours: number; today_usd: number }> };
 }

@@ -20,6 +20,10 @@ test("the name in an address, also one that cannot be decoded", () => {
   assert.deepEqual(["/", "/new", "/a/prod", "/a/a%20b%2Fc", "/a/%E0%A4"].map(F.autoscalerOf), [undefined, undefined, "prod", "a b/c", "%E0%A4"]);
 });
 
+test("what nobody knows does not look like nothing", () => {
+  assert.deepEqual([F.waiting(0, 0), F.waiting(1234, 0), F.waiting(0, 1), F.waiting(3, 2)], ["0", "1,234", "?", "3 + ?"]);
+});
+
 test("money", () => {
   assert.deepEqual([0, 0.001, 0.456, 12, 12345.6].map(F.dollars), ["$0.00", "<$0.01", "$0.46", "$12.00", "$12,346"]);
 });
