@@ -261,12 +261,28 @@ func KeyAt(path string) (Key, bool) { return NewKeyTable().At(path) }
 // NearestKey is the key of the table that a misspelled path means, "" when none is
 // close.
 func NearestKey(path string) string {
-	generic := GenericPath(path)
+	// What all paths of an autoscaler begin with makes no two of them close.
+	within, rest := "", GenericPath(path)
+	if after, inside := strings.CutPrefix(rest, "autoscalers[]."); inside {
+		within, rest = "autoscalers[].", after
+	}
 	var known []string
 	for _, k := range Keys() {
-		if k.Instead == "" {
-			known = append(known, k.Path)
+		if after, inside := strings.CutPrefix(k.Path, within); inside && k.Instead == "" {
+			known = append(known, after)
 		}
 	}
-	return nearest(generic, known)
+	if near := nearest(rest, known); near != "" {
+		return within + near
+	}
+	// A key may be meant whose objects are left out: region, of aws.region.
+	last := func(path string) string { return path[strings.LastIndex(path, ".")+1:] }
+	names := make([]string, 0, len(known))
+	for _, k := range known {
+		names = append(names, last(k))
+	}
+	if near := nearest(rest, names); near != "" {
+		return within + known[slices.Index(names, near)]
+	}
+	return ""
 }

@@ -39,6 +39,8 @@ func (t *translator) finish() (File, []Note, error) {
 	if err != nil {
 		return File{}, nil, err
 	}
+	t.note("", "autoscalers[0].workers_prefix", "is %q, as ClearML's autoscaler has it; write another one while that still runs, because each takes all workers with its prefix for its own",
+		f.Autoscalers[0].WorkersPrefix)
 	notes := t.notes
 	for _, p := range sorted(d.problems) {
 		notes = append(notes, Note{Source: p.Where, Path: p.Path, Message: "not taken over: " + p.Message + "; " + p.Fix})

@@ -209,7 +209,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"none":      {"", "no configuration file is named"},
 		"ending":    {"ebb.toml", "the name does not tell the format"},
 		"missing":   {filepath.Join(dir, "none.yaml"), "cannot be read: no such file"},
-		"directory": {write(t, "x", "") + "/../../", "does not tell the format"},
+		"directory": {dir, "is a directory; name the file in it"},
 		"json":      {write(t, "a.json", "{\"log\":\n {\"level\": \"info\",}}"), "a.json:2: is not JSON"},
 		"json list": {write(t, "a.json", "[]"), "the file is not an object"},
 		"json more": {write(t, "a.json", "{} {}"), "something follows"},

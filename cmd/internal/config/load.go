@@ -27,6 +27,9 @@ func Load(src Source) (File, error) {
 	if src.Path == "" {
 		return File{}, Errors{{Message: "no configuration file is named", Fix: "name one, such as --config ebb.yaml"}}
 	}
+	if info, err := os.Stat(src.Path); err == nil && info.IsDir() {
+		return File{}, Errors{{Where: src.Path, Message: "is a directory", Fix: "name the file in it, such as " + filepath.Join(src.Path, "ebb.yaml")}}
+	}
 	format, known := FormatOf(src.Path)
 	if !known {
 		return File{}, Errors{{Where: src.Path, Message: "the name does not tell the format", Fix: "name it .yaml, .json or .conf (HOCON)"}}

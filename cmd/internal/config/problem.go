@@ -78,6 +78,9 @@ func sorted(problems []Problem) Errors {
 	return slices.Compact(problems)
 }
 
+// Nearest is the known word that a misspelled one means, "" when none is close.
+func Nearest(word string, known []string) string { return nearest(word, known) }
+
 // nearest returns the word of known that is closest to word, or "" when none is
 // close enough to be what was meant.
 func nearest(word string, known []string) string {
