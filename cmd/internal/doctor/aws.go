@@ -26,6 +26,17 @@ func (l listing) has(id messages.InstanceID) bool {
 	return slices.ContainsFunc(l.instances, func(i messages.Instance) bool { return i.ID == id })
 }
 
+// living is how many instances are not on their way out.
+func (l listing) living() int {
+	count := 0
+	for _, i := range l.instances {
+		if !i.State.Ending() {
+			count++
+		}
+	}
+	return count
+}
+
 // alive is an instance that could be ended, empty without one.
 func (l listing) alive() messages.InstanceID {
 	for _, i := range l.instances {
@@ -153,7 +164,7 @@ func (v *visit) checkRegion(ctx context.Context) (refused *messages.Failure, ok 
 	region := v.config.AWS.Region
 	if err == nil {
 		v.fleet = listing{known: true, instances: instances}
-		v.ok(AWSRegion, "", "EC2 of %s answers; %d instances of this autoscaler", region, len(instances))
+		v.ok(AWSRegion, "", "EC2 of %s answers; %d instances of this autoscaler", region, v.fleet.living())
 		return nil, true
 	}
 	failure := messages.FailureOf(err)

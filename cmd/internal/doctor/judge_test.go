@@ -7,6 +7,7 @@ import (
 
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
+	"github.com/ebbscale/ebb/messages"
 )
 
 // TestDisk judges disks that no test can have.
@@ -77,5 +78,17 @@ func TestNoRole(t *testing.T) {
 	c.edit("access_key_id: "+awsKey+", secret_access_key: "+awsSecret, "use_iam_role: true")
 	if bad := wrong(c.examine(), doctor.Fail, doctor.Warn); len(bad) > 0 {
 		t.Errorf("with keys in the environment: complains of %q", bad)
+	}
+}
+
+// TestLiving leaves out what EC2 still lists for an hour after its end.
+func TestLiving(t *testing.T) {
+	t.Parallel()
+	var listed []messages.Instance
+	for _, state := range []messages.InstanceState{messages.StatePending, messages.StateRunning, messages.StateShuttingDown, messages.StateTerminated, messages.StateTerminated} {
+		listed = append(listed, messages.Instance{State: state})
+	}
+	if got := doctor.Living(listed); got != 2 {
+		t.Errorf("%d of 5 live, want 2", got)
 	}
 }
