@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
@@ -134,7 +136,40 @@ func (i *invocation) root() *cobra.Command {
 	root.AddCommand(i.controlCommands()...)
 	root.AddCommand(i.completionCommand(root), i.manCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetUsageFunc(plainUsage(root.UsageFunc()))
+	root.SetFlagErrorFunc(flagError)
 	return root
+}
+
+// plainUsage is the usage without what may stand after the name of a flag that is
+// on or off: nobody needs to write =true.
+func plainUsage(usage func(*cobra.Command) error) func(*cobra.Command) error {
+	const values = "[=true|false]"
+	return func(cmd *cobra.Command) error {
+		out := cmd.OutOrStderr()
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		defer cmd.SetOut(out)
+		if err := usage(cmd); err != nil {
+			return err
+		}
+		_, err := io.WriteString(out, strings.ReplaceAll(text.String(), values, strings.Repeat(" ", len(values))))
+		return err
+	}
+}
+
+// flagError says which flag may be meant by one that is not known.
+func flagError(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" && unknown.GetSpecifiedShortnames() == "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
 }
 
 // group is a command that only has others below it.

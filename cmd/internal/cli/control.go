@@ -162,7 +162,7 @@ func (i *invocation) statusCommand() *cobra.Command {
 	}
 	var o controlOptions
 	jsonFlag(c, &o)
-	return i.asks(c, &o, func(ctx context.Context, client control.Client, _ []string) error {
+	c = i.asks(c, &o, func(ctx context.Context, client control.Client, _ []string) error {
 		names := []string{o.autoscaler}
 		if o.autoscaler == "" {
 			var err error
@@ -192,6 +192,8 @@ func (i *invocation) statusCommand() *cobra.Command {
 		}
 		return nil
 	})
+	c.Flags().Lookup("autoscaler").Usage = "show this one; default all"
+	return c
 }
 
 func (i *invocation) explainCommand() *cobra.Command {
@@ -245,7 +247,11 @@ func exactly(d time.Duration) string {
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return usagef("%d arguments; write %s after ebb %s", len(args), what, cmd.Name())
+			given := fmt.Sprintf("%d arguments are given", len(args))
+			if len(args) == 0 {
+				given = "no argument is given"
+			}
+			return usagef("%s; write %s after ebb %s", given, what, cmd.Name())
 		}
 		return nil
 	}
@@ -264,7 +270,7 @@ func (i *invocation) pauseCommand() *cobra.Command {
 	c.Flags().DurationVar(&span, "for", 0, "when it ends by itself, such as 2h; default when resumed")
 	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("for") && span <= 0 {
-			return usagef("--for %s is no while; write a duration such as 2h, or leave it out to pause until resumed", span)
+			return usagef("--for %s must be more than 0; write a duration such as 2h, or leave it out to pause until resumed", span)
 		}
 		if span > control.LongestPause {
 			return usagef("--for %s is more than a year; leave it out to pause until resumed", span)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/messages"
 )
@@ -78,9 +79,12 @@ func (i *invocation) eventQuery(o eventOptions, sinceGiven bool) (bus.EventQuery
 	query := bus.EventQuery{Autoscaler: messages.AutoscalerName(o.autoscaler), Kind: o.kind, Follow: o.follow}
 	switch {
 	case o.kind != "" && !slices.Contains(kinds(), o.kind):
+		if near := config.Nearest(o.kind, kinds()); near != "" {
+			return query, usagef("--kind %q is not known; did you mean %s?", o.kind, near)
+		}
 		return query, usagef("--kind %q is not known; write one of %s", o.kind, strings.Join(kinds(), ", "))
 	case o.since < 0 || sinceGiven && o.since == 0:
-		return query, usagef("--since %s is not a while; write a duration such as 1h", o.since)
+		return query, usagef("--since %s must be more than 0; write a duration such as 1h", o.since)
 	case sinceGiven:
 		query.Since = i.Now().Add(-o.since)
 	case o.follow:
@@ -96,7 +100,9 @@ func (i *invocation) events(ctx context.Context, conn bus.ConnConfig, query bus.
 		return err
 	}
 	defer server.Close()
+	found := 0
 	err = server.Events(ctx, query, func(stored bus.StoredEvent) error {
+		found++
 		text := eventLine(stored)
 		if asJSON {
 			var compact bytes.Buffer
@@ -111,6 +117,9 @@ func (i *invocation) events(ctx context.Context, conn bus.ConnConfig, query bus.
 	})
 	if query.Follow && errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil
+	}
+	if err == nil && found == 0 && ctx.Err() == nil {
+		fmt.Fprintln(i.Stderr, "note: no such event is kept")
 	}
 	return err
 }

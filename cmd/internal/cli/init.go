@@ -50,7 +50,7 @@ func (i *invocation) initCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&f.from, "from", "", "begin with this configuration, of ebb or ClearML's autoscaler (see `ebb config import`)")
+	c.Flags().StringVar(&f.from, "from", "", "begin with this configuration `file`, of ebb or ClearML's autoscaler (see ebb config import)")
 	c.Flags().StringArrayVar(&f.set, "set", nil, "key=value, an answer; may be repeated")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "ask nothing: take the answers of --set and --from, and defaults")
 	c.Flags().BoolVar(&f.force, "force", false, "replace FILE if it exists")
