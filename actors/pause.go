@@ -115,7 +115,7 @@ func (a *autoscaler) pauseWasSaved(ctx actor.Context, m stateSaved) {
 func (a *autoscaler) hold() messages.Reason {
 	switch {
 	case !a.pause.stored.read:
-		return messages.Reason{Code: messages.ReasonPaused, Detail: "whether launching is paused is not known yet"}
+		return messages.Reason{Code: messages.ReasonPaused, Detail: messages.PauseUnread}
 	case !a.pause.on():
 		return a.contested()
 	}

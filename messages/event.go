@@ -111,6 +111,10 @@ const (
 	DrainForced DrainMethod = "forced"
 )
 
+// PauseUnread is the detail of [ReasonPaused] while nobody knows whether launching is
+// paused: it was not read yet.
+const PauseUnread = "nobody knows yet whether launching is paused"
+
 // Reason is a code with the numbers behind it. Which numbers are set depends
 // on the code; durations are in seconds.
 type Reason struct {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ebbscale/ebb/adapters/clock"
+	"github.com/ebbscale/ebb/adapters/dashboard"
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
@@ -154,6 +155,7 @@ func TestStandByAnswers(t *testing.T) {
 	if found, err := o.Autoscalers(t.Context()); err != nil || len(found) != 1 || found[0].Version != "one" {
 		t.Errorf("found %+v, %v", found, err)
 	}
+	byPage(t, second.Page(), o)
 	if err := o.Pause(t.Context(), "test", control.PauseRequest{By: "ana", Why: "to see"}); err != nil {
 		t.Error(err)
 	}
@@ -194,6 +196,30 @@ type ahead struct {
 }
 
 func (a ahead) Now() time.Time { return a.Clock.Now().Add(a.by) }
+
+// byPage pauses on the page of the process that stands by, with an end, and asks there
+// why nothing is launched: the one that acts does and says so.
+func byPage(t *testing.T, page interface {
+	dashboard.Engine
+	dashboard.Operator
+}, o operator,
+) {
+	t.Helper()
+	until := time.Now().Add(3 * time.Hour)
+	if _, err := page.Order(t.Context(), "test", "ben", messages.PauseLaunches{Why: "to look", Until: until}); err != nil {
+		t.Error(err)
+	}
+	if p := o.status().Pause; p == nil || p.By != "ben" || p.Why != "to look" || p.Until.Sub(until).Abs() > time.Minute {
+		t.Errorf("paused on the page of the other one until %s, and the pause is %+v", until, p)
+	}
+	why, err := page.Explain(t.Context(), "test", "training")
+	if err != nil || !strings.Contains(strings.Join(why.Lines, "\n"), "What to do: ") {
+		t.Errorf("explained there: %+v, %v", why, err)
+	}
+	if _, err := page.Order(t.Context(), "test", "ben", messages.ResumeLaunches{}); err != nil {
+		t.Error(err)
+	}
+}
 
 // TestPauseOutlivesRestart starts the same process again, on clocks of its own: a
 // pause with an end is there until that end, and not longer.
@@ -331,6 +357,11 @@ func TestReloadByOperator(t *testing.T) {
 	p.write(strings.Replace(sound, "autoscalers:", "log: {level: error}\nautoscalers:", 1))
 	if done, err = p.reload(); err != nil || len(done.Changes) != 0 || len(done.Restart) != 1 || !strings.Contains(done.Restart[0], "log.level") {
 		t.Errorf("what needs a restart: %+v, %v", done, err)
+	}
+	p.write(strings.Replace(sound, "name: test", "name: other", 1))
+	if done, err = p.reload(); err != nil || len(done.Restart) != 2 || !strings.Contains(done.Restart[0], "autoscalers[other]: added") ||
+		!strings.Contains(done.Restart[1], "autoscalers[test]: removed") {
+		t.Errorf("another name: %+v, %v", done, err)
 	}
 	if err := os.Remove(p.path); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"time"
+
+	"github.com/ebbscale/ebb/adapters/dashboard"
 )
 
 // Stuck looks every so often whether a process is alive, and tells what is wrong at two
@@ -14,6 +16,14 @@ func (p *Process) Stuck(ctx context.Context, every time.Duration) <-chan string 
 		w.limits[name] = 2
 	}
 	return w.watch(ctx)
+}
+
+// Page is what the dashboard of the process asks and orders.
+func (p *Process) Page() interface {
+	dashboard.Engine
+	dashboard.Operator
+} {
+	return dashboardPorts{p}
 }
 
 // Abandon ends a process that is stuck.

@@ -164,7 +164,7 @@ func situations() map[string]func(s *messages.Status) {
 			waiting(s, 3, 0, 0, messages.Reason{Code: messages.ReasonPaused, Detail: "since 2026-03-01T11:00:00Z"})
 		},
 		"pause_unread": func(s *messages.Status) {
-			waiting(s, 3, 0, 0, messages.Reason{Code: messages.ReasonPaused, Detail: "whether launching is paused is not known yet"})
+			waiting(s, 3, 0, 0, messages.Reason{Code: messages.ReasonPaused, Detail: messages.PauseUnread})
 		},
 		"clearml_slow": func(s *messages.Status) {
 			waiting(s, 3, 0, 0, messages.Reason{Code: messages.ReasonStale, Subject: "clearml", Got: 95, Limit: 75})

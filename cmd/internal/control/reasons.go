@@ -25,7 +25,7 @@ func finding(status messages.Status, reason messages.Reason) (f Finding, fresh b
 			return f, false
 		}
 		f.About, f.Text, f.Cure = "launching", "was paused at the last decision", "the next one is about to come"
-		if !strings.HasPrefix(reason.Detail, "since ") {
+		if reason.Detail == messages.PauseUnread {
 			f.Text = "is held back until ebb has read whether somebody paused it"
 			f.Cure = "this takes seconds after a start; if it lasts, the event server does not answer: see the log of ebb"
 		}

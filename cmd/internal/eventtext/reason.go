@@ -10,6 +10,9 @@ import (
 // Reason is a reason in words: what it is about, what it is, and the detail, or
 // the numbers when there is none.
 func Reason(r messages.Reason) string {
+	if r.Code == messages.ReasonPaused && r.Detail == messages.PauseUnread {
+		return r.Detail
+	}
 	text := phrase(r.Code)
 	if r.Subject != "" {
 		text = clean(r.Subject) + " " + text
