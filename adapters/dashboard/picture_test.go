@@ -69,6 +69,7 @@ func everything() messages.Status {
 	return messages.Status{
 		Autoscaler: "prod", At: noon, Version: "v1.2.3", Holder: "host-1:42:ABC", Epoch: 3, StartedAt: noon.Add(-time.Hour), Stopping: true,
 		Pause:         &messages.Pause{At: noon.Add(-time.Minute), By: "ana", Why: "moving <data>", Until: noon.Add(time.Minute)},
+		Rival:         &messages.Rival{Epoch: 7, Queue: "training", Since: noon.Add(-2 * time.Minute), Holds: true},
 		ClearML:       messages.SourceStatus{LastGood: noon.Add(-time.Second)},
 		EC2:           messages.SourceStatus{LastGood: noon.Add(-time.Minute), DownSince: noon.Add(-30 * time.Second), Class: messages.ClassThrottled, Message: "RequestLimitExceeded"},
 		EventsPending: 4, EventsLost: 2,

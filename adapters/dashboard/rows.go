@@ -22,6 +22,7 @@ type head struct {
 	Started  int64                   `json:"started"`
 	Stopping bool                    `json:"stopping,omitempty"`
 	Pause    *pauseRow               `json:"pause,omitempty"`
+	Rival    *rivalRow               `json:"rival,omitempty"`
 	ClearML  sourceRow               `json:"clearml"`
 	EC2      sourceRow               `json:"ec2"`
 	Pending  int                     `json:"events_pending"`
@@ -41,6 +42,11 @@ type pauseRow struct {
 	By    string `json:"by,omitempty"`
 	Why   string `json:"why,omitempty"`
 	Until int64  `json:"until,omitempty"`
+}
+
+type rivalRow struct {
+	At   int64  `json:"at"`
+	Text string `json:"text"`
 }
 
 type sourceRow struct {
@@ -178,6 +184,10 @@ func (b *board) head(state *view.State, now time.Time) head {
 	}
 	if p := state.Pause; p != nil && (p.Until.IsZero() || now.Before(p.Until)) {
 		h.Pause = &pauseRow{At: millis(p.At), By: p.By, Why: p.Why, Until: millis(p.Until)}
+	}
+	if state.Rival != nil {
+		told := messages.Recorded{At: state.Rival.Since, Event: messages.AutoscalerContested(*state.Rival)}
+		h.Rival = &rivalRow{At: millis(told.At), Text: b.line(told)}
 	}
 	return h
 }

@@ -14,6 +14,7 @@ func (s *State) fold(r messages.Recorded) {
 	switch e := r.Event.(type) {
 	case messages.AutoscalerStarted, messages.AutoscalerStopped, messages.AutoscalerPaused, messages.AutoscalerResumed,
 		messages.ObservationFailed, messages.ObservationRecovered, messages.AutoscalerReconfigured, messages.AutoscalerMisconfigured,
+		messages.AutoscalerContested, messages.AutoscalerUncontested,
 		messages.FleetGuarded:
 		s.foldAutoscaler(r.At, e)
 	case messages.QueueCreated, messages.QueueObserved, messages.QueuePlanned, messages.QueueClosed, messages.QueueOpened:
@@ -26,7 +27,7 @@ func (s *State) fold(r messages.Recorded) {
 	case messages.InstanceDraining, messages.InstanceKept, messages.InstanceRecalled, messages.InstanceUnready,
 		messages.InstanceTerminating, messages.InstanceUnended, messages.InstanceGone:
 		s.foldEnd(r.At, e)
-	case messages.TaskRequeued, messages.TaskLost, messages.TaskDuplicated, messages.AutoscalerContested, messages.AutoscalerUncontested:
+	case messages.TaskRequeued, messages.TaskLost, messages.TaskDuplicated:
 		// They are told in the log; what changes by them comes as other events.
 	}
 }
@@ -50,6 +51,11 @@ func (s *State) foldAutoscaler(at time.Time, event any) {
 		s.Pause = &messages.Pause{At: at, By: e.By, Why: e.Why, Until: e.Until}
 	case messages.AutoscalerResumed:
 		s.Pause = nil
+	case messages.AutoscalerContested:
+		rival := messages.Rival(e)
+		s.Rival = &rival
+	case messages.AutoscalerUncontested:
+		s.Rival = nil
 	case messages.ObservationFailed:
 		if source := s.source(e.Source); source != nil {
 			if source.DownSince.IsZero() {

@@ -18,6 +18,7 @@ type State struct {
 	// Stopping says that it is about to end, or has ended.
 	Stopping bool
 	Pause    *messages.Pause
+	Rival    *messages.Rival
 
 	ClearML messages.SourceStatus
 	EC2     messages.SourceStatus
@@ -91,7 +92,7 @@ func stateOf(status messages.Status, base, shown *State) State {
 	s := newState()
 	s.asOf = status.At
 	s.Version, s.Holder, s.Epoch, s.StartedAt = status.Version, status.Holder, status.Epoch, status.StartedAt
-	s.Stopping, s.Pause, s.ClearML, s.EC2 = status.Stopping, status.Pause, status.ClearML, status.EC2
+	s.Stopping, s.Pause, s.Rival, s.ClearML, s.EC2 = status.Stopping, status.Pause, status.Rival, status.ClearML, status.EC2
 	s.EventsPending, s.EventsLost = status.EventsPending, status.EventsLost
 	for _, q := range status.Queues {
 		s.QueueOrder = append(s.QueueOrder, q.Queue)

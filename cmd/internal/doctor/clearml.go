@@ -136,7 +136,11 @@ func (p *patient) judgeQueues(s *sheet, snapshot messages.ClearMLSnapshot) {
 		s.warn(ClearMLQueues, string(name), "does not exist on the server",
 			"compare the name with ClearML's, in "+p.queueKey(name)+"; if it is right, leave it: ebb run makes the queue")
 	}
-	if len(snapshot.Missing) == 0 {
+	switch {
+	case len(snapshot.Missing) > 0:
+	case len(p.Query.Queues) == 1:
+		s.ok(ClearMLQueues, "", "%s exists", p.Query.Queues[0])
+	default:
 		s.ok(ClearMLQueues, "", "all %d exist", len(p.Query.Queues))
 	}
 }

@@ -77,6 +77,7 @@ export function ListPage({ me, link, look }: { me: Me; link: (path: string) => (
                   </div>
                 </dl>
                 <p class="card-note">
+                  {h.rival && <span class="tag bad">two act for it</span>}
                   {h.pause && <span class="tag warn">paused{h.pause.until ? ` until ${clockTime(h.pause.until)}` : ""}</span>}
                   {h.clearml.down_since ? <span class="tag bad">ClearML fails for {rough(now - h.clearml.down_since)}</span> : null}
                   {h.ec2.down_since ? <span class="tag bad">EC2 fails for {rough(now - h.ec2.down_since)}</span> : null}

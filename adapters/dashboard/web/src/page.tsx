@@ -217,6 +217,11 @@ function Banners({ picture, state, clock, speed }: { picture: Picture; state: St
           {old === Infinity ? "Shown is what events tell." : "Shown is that status with the events since."}
         </Banner>
       )}
+      {head.rival && (
+        <Banner kind="error" title="Two act for this autoscaler.">
+          Since {clockTime(head.rival.at)}: {head.rival.text}.
+        </Banner>
+      )}
       {head.pause && (
         <Banner kind="info" title="Paused: nothing is launched.">
           Since {clockTime(head.pause.at)}
@@ -358,8 +363,6 @@ function Resources({ resources, cost, clock }: { resources: Resource[]; cost: He
               <Bar counts={r.counts} max={r.max} launching={r.launching} label={`${r.name}: ${said}, at most ${r.max}`} />
               <div class="resource-note">
                 {said}
-                <Today share={cost.resources[r.name]} />
-                {r.max_idle_seconds > 0 && <span class="muted"> · idle limit {span(r.max_idle_seconds * 1000)}</span>}
                 {r.retired && <span class="tag">not configured any more</span>}
                 {r.held?.length ? <span class="tag warn">held: {r.held[0]}</span> : null}
                 {r.blocks?.map((b) => (
@@ -368,6 +371,10 @@ function Resources({ resources, cost, clock }: { resources: Resource[]; cost: He
                     {b.until ? `, asked again in ${rough(b.until - now)}` : ""}
                   </span>
                 ))}
+              </div>
+              <div class="resource-note">
+                <Today share={cost.resources[r.name]} />
+                {r.max_idle_seconds > 0 && <span>· idle limit {span(r.max_idle_seconds * 1000)}</span>}
               </div>
             </li>
           );
@@ -378,14 +385,13 @@ function Resources({ resources, cost, clock }: { resources: Resource[]; cost: He
   );
 }
 
-// Today is what a resource type has had since midnight UTC.
+// Today is what a resource type has had since midnight UTC. It has its place before
+// that is known.
 function Today({ share }: { share?: { today_hours: number; today_usd: number } }) {
-  if (!share) return null;
   return (
-    <span class="muted" title="since midnight UTC, all instances together; the cost is estimated">
-      {" "}
-      · today {hoursOf(share.today_hours)}
-      {share.today_usd > 0 && `, ${dollars(share.today_usd)}`}
+    <span title="since midnight UTC, all instances together; the cost is estimated">
+      today {share ? hoursOf(share.today_hours) : "–"}
+      {share && share.today_usd > 0 && `, ${dollars(share.today_usd)}`}
     </span>
   );
 }

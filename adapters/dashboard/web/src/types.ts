@@ -20,6 +20,7 @@ export interface Head {
   holder: string;
   started: number;
   stopping?: boolean;
+  rival?: { at: number; text: string };
   pause?: { at: number; by?: string; why?: string; until?: number };
   clearml: Source;
   ec2: Source;
