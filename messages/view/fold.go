@@ -39,6 +39,7 @@ func (s *State) foldAutoscaler(at time.Time, event any) {
 	switch e := event.(type) {
 	case messages.AutoscalerStarted:
 		s.Version, s.Holder, s.Epoch, s.StartedAt, s.Stopping = e.Version, e.Holder, e.Epoch, at, false
+		s.Rival = nil // it has looked for none yet
 		for _, name := range e.Queues {
 			s.queue(name)
 		}
@@ -56,6 +57,13 @@ func (s *State) foldAutoscaler(at time.Time, event any) {
 		s.Rival = &rival
 	case messages.AutoscalerUncontested:
 		s.Rival = nil
+	case messages.ObservationFailed, messages.ObservationRecovered:
+		s.foldSource(at, e)
+	}
+}
+
+func (s *State) foldSource(at time.Time, event any) {
+	switch e := event.(type) {
 	case messages.ObservationFailed:
 		if source := s.source(e.Source); source != nil {
 			if source.DownSince.IsZero() {

@@ -250,6 +250,27 @@ func TestLaunchesInFlight(t *testing.T) {
 	}
 }
 
+// A rival is known from the event, or a status, until one says that it is none.
+func TestRival(t *testing.T) {
+	t.Parallel()
+
+	v := view.New()
+	for n, step := range []struct {
+		event messages.Event
+		known bool
+	}{
+		{messages.AutoscalerContested{Epoch: 7, Queue: "q", Holds: true}, true},
+		{messages.AutoscalerUncontested{}, false},
+		{messages.AutoscalerContested{Epoch: 8, Queue: "q"}, true},
+		{messages.AutoscalerStarted{Holder: "h"}, false}, // it has looked for none yet
+	} {
+		v.Apply(recorded(n+1, n+1, step.event))
+		if s := v.State(); (s.Rival != nil) != step.known {
+			t.Errorf("after %+v the rival is %+v", step.event, s.Rival)
+		}
+	}
+}
+
 func TestOutageAndPause(t *testing.T) {
 	t.Parallel()
 
