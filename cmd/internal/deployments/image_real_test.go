@@ -95,7 +95,16 @@ func testAuthorities(t *testing.T, image, settings string) {
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // refusals are meant
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	if out := runIn(t, image, settings, 1, "healthcheck", "--url", server.URL); !strings.Contains(out, "unknown authority") {
+	writeOpen(t, settings, "ebb.yaml", fmt.Sprintf(`
+autoscalers:
+  - name: prod
+    clearml: {api_server: %q, web_server: "http://127.0.0.1:1", files_server: "http://127.0.0.1:1", access_key: KEY, secret_key: none}
+    aws: {region: us-east-1, access_key_id: AKIAEXAMPLE, secret_access_key: example, endpoint_url: "http://127.0.0.1:1"}
+    resources:
+      - {name: cpu, instance_types: [m5.large], availability_zones: [us-east-1a], ami_id: ami-0e3a1b2c3d4e5f601, max_instances: 1, queues: [training]}
+`, server.URL))
+	const stranger = "unknown authority"
+	if out := runIn(t, image, settings, 1, "doctor", "--config", "/etc/ebb/ebb.yaml"); !strings.Contains(out, stranger) {
 		t.Errorf("a server that nobody knows: %s", out)
 	}
 	bundle, err := os.OpenFile(filepath.Join(image, "etc", "ssl", "certs", "ca-certificates.crt"), os.O_APPEND|os.O_WRONLY, 0)
@@ -108,7 +117,9 @@ func testAuthorities(t *testing.T, image, settings string) {
 	if err := bundle.Close(); err != nil {
 		t.Fatal(err)
 	}
-	runIn(t, image, settings, 0, "healthcheck", "--url", server.URL)
+	if out := runIn(t, image, settings, 1, "doctor", "--config", "/etc/ebb/ebb.yaml"); strings.Contains(out, stranger) || !strings.Contains(out, "clearml.login") {
+		t.Errorf("a server that the image knows: %s", out)
+	}
 }
 
 // testRun runs an autoscaler in the jail until it acts, asks for its events and its
