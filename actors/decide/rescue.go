@@ -150,10 +150,11 @@ func (j Judgement) is(task messages.TaskState, sweep Sweep) bool {
 	return task.Status == messages.TaskInProgress && ageOf(task.LastUpdate, sweep.ServerNow) < silentAge
 }
 
-// undone says that the task in progress shows nothing else than before it was put back:
-// nobody did, as when ebb ended in that moment, and it does not count.
+// undone says that the task shows nothing else than before it was put back, which the
+// server would have noted: nobody did, as when ebb ended in that moment, and it does not
+// count.
 func (j Judgement) undone(task messages.TaskState) bool {
-	return !j.At.IsZero() && !j.Left && task.Status == messages.TaskInProgress &&
+	return !j.At.IsZero() && !j.Left &&
 		j.Status == task.Status && j.LastWorker == task.LastWorker && j.LastUpdate.Equal(task.LastUpdate)
 }
 

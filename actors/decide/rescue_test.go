@@ -235,20 +235,21 @@ func TestRescueProperties(t *testing.T) {
 			if len(rescues) > 0 && !policy.Requeue {
 				t.Errorf("puts back, and the policy is off: %+v", rescues)
 			}
+			for _, task := range sweep.Tasks {
+				if acted[task.ID].status == messages.TaskQueued && waiting[task.ID] {
+					delete(acted, task.ID) // it was put back; what comes is another loss
+					delete(asIs, task.ID)
+				}
+			}
 			for _, task := range sweep.Tasks { // what shows as it did before it was put back was not
 				told := func(id messages.TaskID) bool { return id == task.ID }
 				again := slices.ContainsFunc(rescues, func(r decide.Rescue) bool { return told(r.Request.Task) }) ||
 					slices.ContainsFunc(lost, func(l messages.TaskLost) bool { return told(l.Task) })
 				if was, ok := asIs[task.ID]; again && ok {
 					delete(asIs, task.ID)
-					if task.Status == messages.TaskInProgress && was.Status == task.Status && was.LastWorker == task.LastWorker && was.LastUpdate.Equal(task.LastUpdate) {
+					if was.Status == task.Status && was.LastWorker == task.LastWorker && was.LastUpdate.Equal(task.LastUpdate) {
 						put[task.ID]--
 					}
-				}
-			}
-			for _, task := range sweep.Tasks {
-				if acted[task.ID].status == messages.TaskQueued && waiting[task.ID] {
-					delete(acted, task.ID) // it was put back; what comes is another loss
 				}
 			}
 			named := map[messages.TaskID]bool{}
