@@ -12,15 +12,19 @@ import (
 	"time"
 )
 
-// stopTime is how long requests under way are waited for when a server stops.
-const stopTime = 5 * time.Second
+const (
+	// headerTime is how long the head of a request may take.
+	headerTime = 5 * time.Second
+	// stopTime is how long requests under way are waited for when a server stops.
+	stopTime = 15 * time.Second
+)
 
 // Serve answers requests on a listener until ctx ends, then lets those under way
 // finish and returns nil. Requests that hang on purpose end with ctx.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	fresh := &freshConns{conns: map[net.Conn]bool{}}
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: stopTime, ConnState: fresh.note,
+		Handler: h, ReadHeaderTimeout: headerTime, ConnState: fresh.note,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	failed := make(chan error, 1)

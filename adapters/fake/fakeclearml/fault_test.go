@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ebbscale/ebb/adapters/fake"
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 )
 
@@ -104,7 +105,7 @@ func overSocket(t *testing.T, s *fakeclearml.Server) (client *http.Client, base 
 	ln := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, ln) }()
+	go func() { ended <- fake.Serve(ctx, ln, s.Handler()) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -45,26 +44,6 @@ func (s *Server) Handler() http.Handler {
 		}
 		s.serve(w, r, path)
 	})
-}
-
-// Serve answers HTTP on ln until ctx is done and then waits for calls under way,
-// five seconds at most. It returns nil after ctx is done.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		stopped <- srv.Shutdown(grace)
-	})
-	err := srv.Serve(ln)
-	if stop() || !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve fake ClearML API on %s: %w", ln.Addr(), err)
-	}
-	if err := <-stopped; err != nil {
-		return fmt.Errorf("stop fake ClearML API on %s: %w", ln.Addr(), err)
-	}
-	return nil
 }
 
 // reply is an answer on its way out.

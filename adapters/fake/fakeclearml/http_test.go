@@ -3,11 +3,9 @@ package fakeclearml_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -226,25 +224,6 @@ func TestCredentials(t *testing.T) {
 	}
 	if a := call("/users.get_current_user", "{}", bobAsAlice); a.status != 400 || a.subcode != 6 {
 		t.Errorf("bob acting as alice: %s", a.raw)
-	}
-}
-
-func TestServe(t *testing.T) {
-	t.Parallel()
-	s, _ := newServer(t)
-	ln := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, ln) }()
-	res := must[*http.Response](t)(http.Get("http://" + ln.Addr().String() + "/debug.ping"))
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		t.Errorf("ping: %d", res.StatusCode)
-	}
-	http.DefaultClient.CloseIdleConnections()
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("serve ended with %v", err)
 	}
 }
 

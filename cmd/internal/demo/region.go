@@ -79,7 +79,7 @@ func (r *region) listen(ctx context.Context, log zerolog.Logger) error {
 	}
 	r.clearmlURL, r.ec2URL = "http://"+ml.Addr().String(), "http://"+ec2.Addr().String()
 	r.servers.Go(func() {
-		if err := r.clearml.Serve(ctx, ml); err != nil {
+		if err := fake.Serve(ctx, ml, r.clearml.Handler()); err != nil {
 			log.Error().Err(err).Msg("the fake ClearML server ended")
 		}
 	})
