@@ -2,11 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/adapters/dashboard"
+	"github.com/ebbscale/ebb/cmd/internal/certificate"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 )
 
@@ -70,6 +71,14 @@ func openHTTP(ctx context.Context, c config.HTTP, page *dashboard.Server, log ze
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &webServer{config: c, log: log, stop: stop, done: make(chan struct{}), server: page.HTTP()}
 	w.server.BaseContext = func(net.Listener) context.Context { return ctx }
+	if w.secure() {
+		pair, err := certificate.Open(certificate.Files{Cert: c.TLS.CertFile, Key: c.TLS.KeyFile}, log)
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		w.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.Get}
+	}
 	listener, err := w.listen(ctx)
 	if err != nil && !errors.Is(err, syscall.EADDRINUSE) {
 		stop()
@@ -88,24 +97,15 @@ func openHTTP(ctx context.Context, c config.HTTP, page *dashboard.Server, log ze
 	return w, nil
 }
 
-// listen takes the address, and looks that the files of TLS can be read.
+// listen takes the address.
 func (w *webServer) listen(ctx context.Context) (net.Listener, error) {
-	if tls := w.config.TLS; tls.CertFile != "" {
-		for key, path := range map[string]string{"cert_file": tls.CertFile, "key_file": tls.KeyFile} {
-			file, err := os.Open(path)
-			if err != nil {
-				return nil, fmt.Errorf("http.tls.%s: %w", key, err)
-			}
-			file.Close()
-		}
-	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", w.config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("serve the dashboard: %w (http.listen says where; off serves none)", err)
 	}
 	scheme := "http"
-	if w.config.TLS.CertFile != "" {
+	if w.secure() {
 		scheme = "https"
 	}
 	w.mu.Lock()
@@ -148,9 +148,11 @@ func (w *webServer) shutDown(ctx context.Context) {
 	}
 }
 
+func (w *webServer) secure() bool { return w.config.TLS.CertFile != "" }
+
 func (w *webServer) serve(listener net.Listener) error {
-	if w.config.TLS.CertFile != "" {
-		return w.server.ServeTLS(listener, w.config.TLS.CertFile, w.config.TLS.KeyFile)
+	if w.secure() {
+		return w.server.ServeTLS(listener, "", "")
 	}
 	return w.server.Serve(listener)
 }

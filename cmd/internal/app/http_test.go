@@ -2,15 +2,19 @@ package app_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/ebbscale/ebb/cmd/internal/app"
+	"github.com/ebbscale/ebb/cmd/internal/certificate/certtest"
+	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/internal/freeport"
 )
 
@@ -72,6 +76,7 @@ func TestAddressOfNobody(t *testing.T) {
 	for key, change := range map[string]func(*app.Options){
 		"http.listen":        func(o *app.Options) { o.File.HTTP.Listen = "203.0.113.7:8480" },
 		"http.tls.cert_file": func(o *app.Options) { o.File.HTTP.TLS.CertFile, o.File.HTTP.TLS.KeyFile = "/no/such.pem", "/dev/null" },
+		"find any PEM data":  func(o *app.Options) { o.File.HTTP.TLS.CertFile, o.File.HTTP.TLS.KeyFile = "/dev/null", "/dev/null" },
 	} {
 		options := app.Options{File: r.load("1h", 1), Version: "test", Log: zerolog.Nop()}
 		options.File.HTTP.Listen = "127.0.0.1:0"
@@ -81,5 +86,42 @@ func TestAddressOfNobody(t *testing.T) {
 			t.Errorf("%s: error is %v", key, err)
 		}
 		cancel()
+	}
+}
+
+// TestCertificateRenewed has a process show a certificate that was renewed to the
+// next who connects.
+func TestCertificateRenewed(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t)
+	defer r.close()
+	dir, first := t.TempDir(), time.Now().Add(time.Hour).Truncate(time.Second)
+	files := certtest.SelfSigned(t, dir, first)
+	file := r.load("1h", 1)
+	file.HTTP.Listen, file.HTTP.TLS = "127.0.0.1:0", config.HTTPTLS{CertFile: files.Cert, KeyFile: files.Key}
+	process, err := app.Start(t.Context(), app.Options{File: file, Version: "test", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() time.Time {
+		t.Helper()
+		dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // what is shown is looked at
+		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(process.Web(), "https://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].NotAfter
+	}
+	if got := shown(); !got.Equal(first) {
+		t.Errorf("the certificate ends %s, want %s", got, first)
+	}
+	second := first.Add(time.Hour)
+	certtest.SelfSigned(t, dir, second)
+	if got := shown(); !got.Equal(second) {
+		t.Errorf("the renewed certificate ends %s, want %s", got, second)
+	}
+	if err := process.Stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -87,7 +87,7 @@ func httpKeys() []Key {
 			Text: "Belongs to `http.user`. At least 16 characters.",
 		},
 		{Path: "http.tls", Kind: KindObject, Title: "TLS", Text: "TLS of the dashboard's server."},
-		{Path: "http.tls.cert_file", Kind: KindText, Type: "path", Title: "Certificate", Text: "PEM certificate of the server. With `key_file`."},
+		{Path: "http.tls.cert_file", Kind: KindText, Type: "path", Title: "Certificate", Text: "PEM certificate of the server, then its intermediates. With `key_file`. A renewed one is shown without a restart."},
 		{Path: "http.tls.key_file", Kind: KindText, Type: "path", Title: "Key", Text: "PEM key. With `cert_file`."},
 		{
 			Path: "http.behind_tls_proxy", Kind: KindFlag, Title: "Behind a TLS proxy", Default: "false",

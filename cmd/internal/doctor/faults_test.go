@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"github.com/ebbscale/ebb/cmd/internal/certificate/certtest"
 	"github.com/ebbscale/ebb/cmd/internal/doctor"
 	"github.com/ebbscale/ebb/internal/freeport"
 )
@@ -351,6 +353,20 @@ func processFaults() map[string]fault {
 			},
 			id: doctor.HTTPListen, message: "http.tls.", fix: "http.tls.",
 		},
+		"dashboard's certificate that has expired":       expiring(-time.Hour, "expired on"),
+		"dashboard's certificate that is soon to expire": expiring(100*time.Hour, "in 4 days"),
+	}
+}
+
+// expiring is a certificate of the dashboard that expires so long from now.
+func expiring(left time.Duration, message string) fault {
+	return fault{
+		spoil: func(c *clinic) {
+			files := certtest.SelfSigned(c.t, c.t.TempDir(), time.Now().Add(left))
+			c.edit(`http: {listen: "off"}`, fmt.Sprintf(`http: {listen: "%s", tls: {cert_file: %s, key_file: %s}}`,
+				freeport.Address(c.t), files.Cert, files.Key))
+		},
+		id: doctor.HTTPListen, subject: "certificate", status: doctor.Warn, message: message, fix: "renew",
 	}
 }
 

@@ -5,9 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"syscall"
+	"time"
+
+	"github.com/ebbscale/ebb/cmd/internal/certificate"
 )
+
+// renewBefore is when a certificate is soon to expire: those who renew by themselves
+// do it a month ahead.
+const renewBefore = 14 * 24 * time.Hour
 
 // checkWeb looks whether the dashboard can be served. An address that somebody
 // else has keeps no autoscaler from its work.
@@ -17,16 +23,13 @@ func checkWeb(ctx context.Context, s *sheet, options Options) {
 		s.ok(HTTPListen, "", "off: no dashboard, no metrics, no health checks")
 		return
 	}
-	for key, path := range map[string]string{"http.tls.cert_file": c.TLS.CertFile, "http.tls.key_file": c.TLS.KeyFile} {
-		if path == "" {
-			continue
-		}
-		file, err := os.Open(path)
+	if c.TLS.CertFile != "" {
+		pair, err := certificate.Files{Cert: c.TLS.CertFile, Key: c.TLS.KeyFile}.Load()
 		if err != nil {
-			s.fail(HTTPListen, "", fmt.Sprintf("%s: %s", key, err), "write a file that this user can read as "+key)
+			s.fail(HTTPListen, "", err.Error(), "write a certificate in PEM and the key to it, files that this user can read, as http.tls.cert_file and http.tls.key_file")
 			return
 		}
-		file.Close()
+		judgeCertificate(s, certificate.Ends(pair))
 	}
 	const fix = "write a free address as http.listen, such as 127.0.0.1:8481, or off"
 	var lc net.ListenConfig
@@ -39,5 +42,18 @@ func checkWeb(ctx context.Context, s *sheet, options Options) {
 		s.fail(HTTPListen, "", err.Error(), fix)
 	default:
 		s.warn(HTTPListen, "", c.Listen+" is taken; ebb would run, and serve once it is free", "leave it so if that is an ebb of yours; else "+fix)
+	}
+}
+
+// judgeCertificate says when the certificate expires: browsers and Prometheus will
+// not look at the dashboard after that. A new one needs no restart.
+func judgeCertificate(s *sheet, ends time.Time) {
+	left := time.Until(ends)
+	const fix = "renew the certificate of http.tls.cert_file; ebb sees the new file without a restart"
+	switch day := ends.UTC().Format(time.DateOnly); {
+	case left <= 0:
+		s.warn(HTTPListen, "certificate", "http.tls.cert_file expired on "+day, fix)
+	case left < renewBefore:
+		s.warn(HTTPListen, "certificate", fmt.Sprintf("http.tls.cert_file expires on %s, in %d days", day, int(left.Hours())/24), fix)
 	}
 }

@@ -5,14 +5,7 @@ package dashboard_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +22,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/dashboard"
 	"github.com/ebbscale/ebb/adapters/dashboard/dashtest"
+	"github.com/ebbscale/ebb/cmd/internal/certificate/certtest"
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/messages"
 )
@@ -101,7 +95,7 @@ func TestTLS(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			const user, password = "ana", "a-password-of-the-browser-test"
-			cert, key := certificate(t)
+			files := certtest.SelfSigned(t, t.TempDir(), time.Now().Add(time.Hour))
 			page, listener := live(t, 40, func(c *dashboard.Config) {
 				_, port, _ := net.SplitHostPort(c.Listen)
 				// It listens on loopback and believes that it does not.
@@ -112,7 +106,7 @@ func TestTLS(t *testing.T) {
 			server.Protocols.SetHTTP1(true)
 			server.Protocols.SetHTTP2(two)
 			served := make(chan error, 1)
-			go func() { served <- server.ServeTLS(listener, cert, key) }()
+			go func() { served <- server.ServeTLS(listener, files.Cert, files.Key) }()
 			browse(t, "tls", "https://"+listener.Addr().String(), token, "EBB_USER="+user, "EBB_PASSWORD="+password, "EBB_PROTOCOL="+protocol)
 			page.Close()
 			if err := server.Close(); err != nil {
@@ -213,36 +207,6 @@ func liveNamed(t *testing.T, n int, change func(*dashboard.Config), names ...mes
 		fed.Wait()
 	})
 	return server, listener
-}
-
-// certificate makes one for 127.0.0.1 that has signed itself, as two files.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ebb's browser test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: signed}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
 }
 
 // browse runs the script; what it prints is the story of the test.
