@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -359,6 +360,63 @@ func TestSessionsEnd(t *testing.T) {
 	}
 	if a, b := reload(second), reload(last); a != http.StatusUnauthorized || b != http.StatusOK {
 		t.Errorf("after 256 others: %d; the last of them: %d", a, b)
+	}
+}
+
+// TestStreamEndsWithItsSession: who may look only when signed in sees nothing more
+// once the session is over, however it ended; others go on looking.
+func TestStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+
+	wall := &later{Clock: clock.System()}
+	server, world := begin(t, 1, func(c *dashboard.Config) { c.Listen, c.BehindTLSProxy, c.Wall = "0.0.0.0:1", true, wall })
+	url := serve(t, server)
+	watch := func(prove func(*http.Request)) (ended chan struct{}) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/v1/autoscalers/prod/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prove(r)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { response.Body.Close() })
+		if response.StatusCode != http.StatusOK {
+			t.Fatalf("the stream is refused: %s", response.Status)
+		}
+		ended = make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = io.Copy(io.Discard, response.Body)
+		}()
+		return ended
+	}
+	leaving, staying := signIn(t, server), signIn(t, server)
+	left := watch(func(r *http.Request) { r.AddCookie(leaving) })
+	stayed := watch(func(r *http.Request) { r.AddCookie(staying) })
+	bearer := watch(trusted)
+	over := func(ended chan struct{}) func() bool {
+		return func() bool {
+			world.Step() // a frame comes
+			select {
+			case <-ended:
+				return true
+			default:
+				return false
+			}
+		}
+	}
+	ask(server, "DELETE", "/api/v1/session", "", func(r *http.Request) { r.AddCookie(leaving); r.Header.Set("X-Ebb-Page", "1") })
+	waitFor(t, "the end of the stream after signing out", over(left))
+	if over(stayed)() {
+		t.Error("the stream of another session ended too")
+	}
+	wall.by.Store(int64(13 * time.Hour))
+	waitFor(t, "the end of the stream after twelve hours", over(stayed))
+	if over(bearer)() {
+		t.Error("the stream of who sent the token ended too")
 	}
 }
 

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -92,19 +91,22 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, h *hub, whole fu
 	if !out.write([]byte("retry: 2000\n\n")) {
 		return
 	}
-	s.pump(r.Context(), one, out, whole)
+	s.pump(r, one, out, whole)
 }
 
-// pump ends when the browser does. After the last frame in its queue it is given
-// the whole picture if it has lost the thread.
-func (s *Server) pump(ctx context.Context, one *browser, out *patient, whole func(*browser) []byte) {
+// pump ends when the browser does, or its session. After the last frame in its
+// queue it is given the whole picture if it has lost the thread.
+func (s *Server) pump(r *http.Request, one *browser, out *patient, whole func(*browser) []byte) {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-r.Context().Done():
 			return
 		case <-s.closing:
 			return
 		case frame := <-one.frames:
+			if !s.stillReads(r) {
+				return
+			}
 			if frame != nil && !out.write(frame) {
 				return
 			}
@@ -113,6 +115,16 @@ func (s *Server) pump(ctx context.Context, one *browser, out *patient, whole fun
 			}
 		}
 	}
+}
+
+// stillReads says whether whoever opened a stream may still look: a session can end
+// while its stream is open, a token cannot.
+func (s *Server) stillReads(r *http.Request) bool {
+	if r.Header.Get("Authorization") != "" {
+		return true
+	}
+	found, refused := s.rightsOf(r)
+	return refused == nil && found.read
 }
 
 // patient writes to a browser, for so long.
