@@ -42,6 +42,7 @@ WEB      := adapters/dashboard/web
 PACKAGES ?= ./...
 FUZZTIME ?= 15s
 SEEDS    ?= 1000
+LOAD_SECONDS ?= 10
 # A test that waits for ever ends then; a package takes two minutes on two quiet cores.
 TEST_LIMIT := 30m
 COVER_PACKAGE := ./actors/decide
@@ -126,6 +127,10 @@ cover: ## Statement coverage of the pure core, with its threshold
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (15s) each
 	@bash tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: load
+load: ## What 20 open dashboards cost, and how late an event is on them: fails above what docs/performance.md promises
+	EBB_LOAD_SECONDS=$(LOAD_SECONDS) $(GO) test -run TestLoad -count=1 -v ./adapters/dashboard
 
 .PHONY: bench
 bench: ## All benchmarks, with allocations

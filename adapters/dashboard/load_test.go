@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,20 +18,53 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
+// What a dashboard may cost, and how old what it shows may be: [TestLoad] holds both
+// when it is asked to measure.
+const (
+	latestEvent  = 500 * time.Millisecond // p99, from its storing until it is out of the socket of a browser
+	shareOfACore = 30                     // percent, for 20 browsers
+)
+
 // TestLoad has 1,000 instances change at 100 events a second before 20 browsers, one
-// more of which is stuck, and measures how long an event takes until it has come
-// out of the socket of a browser. EBB_LOAD_SECONDS makes it longer than its two
-// seconds; the figures are in the log. CPU is that of the whole process: server,
-// world and the 20 readers.
+// more of which is stuck, and holds that everybody gets everything. EBB_LOAD_SECONDS
+// makes it longer than its two seconds, and has it judge the figures too: a machine
+// can stand still for a while, so one of three rounds has to be good.
 func TestLoad(t *testing.T) {
-	seconds := 2 * time.Second
-	if text := os.Getenv("EBB_LOAD_SECONDS"); text != "" {
-		longer, err := time.ParseDuration(text + "s")
-		if err != nil {
-			t.Fatal(err)
-		}
-		seconds = longer
+	seconds := os.Getenv("EBB_LOAD_SECONDS")
+	if seconds == "" {
+		t.Log(load(t, 2*time.Second))
+		return
 	}
+	took, err := time.ParseDuration(seconds + "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		got := load(t, took)
+		t.Log(got)
+		if got.p99 <= latestEvent && got.core <= shareOfACore {
+			return
+		}
+	}
+	t.Errorf("in none of three rounds were 99 %% of the events shown within %s at %d %% of a core", latestEvent, shareOfACore)
+}
+
+// figures are what a load came to. CPU is that of the whole process: server, world
+// and the 20 readers.
+type figures struct {
+	events, browsers int
+	p50, p99, worst  time.Duration
+	core             float64 // percent
+	each             int     // bytes to a browser
+}
+
+func (f figures) String() string {
+	return fmt.Sprintf("%d events to %d browsers: p50 %s, p99 %s, worst %s; %.1f %% of a core; %d kB to each",
+		f.events, f.browsers, f.p50, f.p99, f.worst, f.core, f.each/1000)
+}
+
+func load(t *testing.T, seconds time.Duration) figures {
+	t.Helper()
 	server, world := begin(t, 1000)
 	url := serve(t, server)
 	stick(t, url)
@@ -63,7 +97,9 @@ func TestLoad(t *testing.T) {
 	waitFor(t, "every event to every browser", func() bool {
 		return !slices.ContainsFunc(pictures, func(a *arrivals) bool { return !a.has(stored) })
 	})
-	report(t, stored, pictures, 100*used.Seconds()/took.Seconds())
+	found := measure(t, stored, pictures)
+	found.core = 100 * used.Seconds() / took.Seconds()
+	return found
 }
 
 // arrivals are the frames as they came.
@@ -119,8 +155,8 @@ func eventsSince(t *testing.T, world *dashtest.World, begun time.Time) map[strin
 	return stored
 }
 
-// report says how long each event took to each browser.
-func report(t *testing.T, stored map[string]time.Time, all []*arrivals, percent float64) {
+// measure says how long each event took to each browser.
+func measure(t *testing.T, stored map[string]time.Time, all []*arrivals) figures {
 	t.Helper()
 	var delays []time.Duration
 	bytes := 0
@@ -139,11 +175,7 @@ func report(t *testing.T, stored map[string]time.Time, all []*arrivals, percent 
 	at := func(share float64) time.Duration {
 		return delays[int(share*float64(len(delays)-1))].Round(time.Millisecond)
 	}
-	t.Logf("%d events to %d browsers: p50 %s, p99 %s, worst %s; %.1f %% of a core; %d kB to each",
-		len(stored), len(all), at(0.5), at(0.99), at(1), percent, bytes/len(all)/1000)
-	// The promise is 500 ms, but a machine of CI may stand still for seconds: that is in
-	// the log only. Behind the stuck browser an event would wait for an hour, which
-	// nobody here does.
+	return figures{events: len(stored), browsers: len(all), p50: at(0.5), p99: at(0.99), worst: at(1), each: bytes / len(all)}
 }
 
 // stick opens a stream and reads nothing of it.

@@ -195,7 +195,7 @@ func liveNamed(t *testing.T, n int, change func(*dashboard.Config), names ...mes
 	var fed sync.WaitGroup
 	fed.Go(func() { server.Run(ctx) })
 	fed.Go(func() {
-		beat := time.NewTicker(50 * time.Millisecond)
+		beat := time.NewTicker(10 * time.Millisecond)
 		defer beat.Stop()
 		for ctx.Err() == nil {
 			world.StepAll()
