@@ -54,10 +54,12 @@ func tableLines(heads []column, rows [][]string, width int) []string {
 			widths[n] = max(widths[n], lipgloss.Width(cell))
 		}
 	}
+	fit(heads, widths, width)
 	lines := make([]string, 0, len(rows)+1)
 	for _, row := range append([][]string{names}, rows...) {
 		var b strings.Builder
 		for n, cell := range row {
+			cell = clipMiddle(cell, widths[n])
 			pad := strings.Repeat(" ", widths[n]-lipgloss.Width(cell))
 			if heads[n].right {
 				b.WriteString(pad + cell + "  ")
@@ -68,6 +70,57 @@ func tableLines(heads []column, rows [][]string, width int) []string {
 		lines = append(lines, clip(strings.TrimRight(b.String(), " "), width))
 	}
 	return lines
+}
+
+const (
+	// nameLeast is the width that a column of text keeps: an instance id and each state fit in.
+	nameLeast = 24
+	// lastLeast is what the last column is to have when the others can make room.
+	lastLeast = 32
+)
+
+// fit takes from the widest columns of text what the last one lacks, so that long
+// names do not push it off the terminal.
+func fit(heads []column, widths []int, width int) {
+	if width <= 0 || len(heads) == 0 {
+		return
+	}
+	last := len(heads) - 1
+	over := min(widths[last], lastLeast) - width
+	for _, w := range widths[:last] {
+		over += w + len("  ")
+	}
+	for ; over > 0; over-- {
+		widest := -1
+		for n, w := range widths[:last] {
+			if !heads[n].right && w > nameLeast && (widest < 0 || w > widths[widest]) {
+				widest = n
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// clipMiddle shortens a name to so many columns: what tells names apart is often at
+// their end.
+func clipMiddle(text string, width int) string {
+	if lipgloss.Width(text) <= width {
+		return text
+	}
+	letters := []rune(text)
+	end := len(letters)
+	for used := 0; end > 0; end-- {
+		wide := lipgloss.Width(string(letters[end-1]))
+		if used+wide > (width-1)/2 {
+			break
+		}
+		used += wide
+	}
+	tail := string(letters[end:])
+	return clip(text, width-lipgloss.Width(tail)) + tail
 }
 
 // clip shortens a text to what fits into so many columns of a terminal, and says
