@@ -69,6 +69,8 @@ func TestGolden(t *testing.T) {
 		"check_ok":                {"config", "check", two},
 		"check_bad":               {"config", "check", two, "testdata/bad.yaml", "testdata/none.yaml"},
 		"check_nothing":           {"config", "check"},
+		"check_flag":              {"config", "check", "--config", two},
+		"export_two_files":        {"config", "export", "--config", two, "testdata/bad.yaml"},
 		"import":                  {"config", "import", "testdata/wizard.yaml"},
 		"import_json":             {"config", "import", "--format", "json", "--from", "yaml", "testdata/wizard.yaml"},
 		"import_from":             {"config", "import", "--from", "toml", "testdata/wizard.yaml"},

@@ -21,32 +21,47 @@ func (i *invocation) configCommand() *cobra.Command {
 }
 
 func (i *invocation) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Say everything that is wrong with configurations",
 		Long: "Read configurations as `ebb run` does, environment included, and say everything\n" +
 			"that is wrong with them. Nothing is called and nothing is launched.",
-		Args: files(1, math.MaxInt),
-		RunE: i.does(func(_ *cobra.Command, args []string) error {
-			problems, bad := 0, 0
-			for _, path := range args {
-				f, found := i.check(config.Source{Path: path, Environ: i.Environ})
-				if len(found) == 0 {
-					fmt.Fprintf(i.Stdout, "%s: ok, %s\n", path, summary(f))
-					continue
-				}
-				bad++
-				problems += len(found)
-				for _, p := range found {
-					fmt.Fprintln(i.Stdout, p.String())
-				}
-			}
-			if bad > 0 {
-				return fmt.Errorf("%s in %d of %s", counted(problems, "problem"), bad, counted(len(args), "file"))
-			}
-			return nil
-		}),
 	}
+	read := i.fileArguments(c, math.MaxInt)
+	c.RunE = i.does(func(_ *cobra.Command, args []string) error {
+		paths, problems, bad := read(args), 0, 0
+		for _, path := range paths {
+			f, found := i.check(config.Source{Path: path, Environ: i.Environ})
+			if len(found) == 0 {
+				fmt.Fprintf(i.Stdout, "%s: ok, %s\n", path, summary(f))
+				continue
+			}
+			bad++
+			problems += len(found)
+			for _, p := range found {
+				fmt.Fprintln(i.Stdout, p.String())
+			}
+		}
+		if bad > 0 {
+			return fmt.Errorf("%s in %d of %s", counted(problems, "problem"), bad, counted(len(paths), "file"))
+		}
+		return nil
+	})
+	return c
+}
+
+// fileArguments has a command take its configurations as arguments, or the one of
+// --config, as other commands do.
+func (i *invocation) fileArguments(c *cobra.Command, most int) (read func(args []string) []string) {
+	path := i.configFlag(c)
+	read = func(args []string) []string {
+		if named := c.Flags().Changed("config"); *path != "" && (named || len(args) == 0) {
+			args = append([]string{*path}, args...)
+		}
+		return args
+	}
+	c.Args = func(c *cobra.Command, args []string) error { return files(1, most)(c, read(args)) }
+	return read
 }
 
 // files checks how many files are named.
@@ -148,8 +163,8 @@ func (i *invocation) exportCommand() *cobra.Command {
 		Short: "Print a configuration with environment and defaults filled in",
 		Long: "Print a configuration as ebb understands it: references and environment\n" +
 			"resolved, defaults filled in. Secrets are left out unless asked for.",
-		Args: files(1, 1),
 	}
+	read := i.fileArguments(c, 1)
 	formatFlag(c, &format)
 	outputFlag(c, &output)
 	c.Flags().BoolVar(&withSecrets, "with-secrets", false, "write secrets too")
@@ -158,7 +173,7 @@ func (i *invocation) exportCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f, err := config.Load(config.Source{Path: args[0], Environ: i.Environ})
+		f, err := config.Load(config.Source{Path: read(args)[0], Environ: i.Environ})
 		if err != nil {
 			return err
 		}
