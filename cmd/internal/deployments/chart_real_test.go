@@ -421,3 +421,15 @@ func TestChartKeepsClients(t *testing.T) {
 		t.Errorf("the service of one pod has affinity %v", got)
 	}
 }
+
+// TestChartReachableWhenUnready: the dashboard says what is wrong, so it is served
+// while something is.
+func TestChartReachableWhenUnready(t *testing.T) {
+	t.Parallel()
+
+	for name, path := range values(t) {
+		if got := objects(t, "--values", path)["Service"].at("spec", "publishNotReadyAddresses"); got != true {
+			t.Errorf("%s: publishNotReadyAddresses is %v", name, got)
+		}
+	}
+}
