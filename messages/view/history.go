@@ -27,14 +27,19 @@ func SampleOf(s *State, at time.Time) Sample {
 		At: at, Conditions: s.Counts(), Resources: make(map[messages.ResourceName]int, len(s.Resources)),
 		Waiting: make(map[messages.QueueName]int, len(s.Queues)), Wait: make(map[messages.QueueName]float64, len(s.Queues)),
 	}
-	for name := range s.Resources {
-		sample.Resources[name] = 0
+	for name, r := range s.Resources {
+		if r.Known {
+			sample.Resources[name] = 0
+		}
 	}
 	for _, i := range s.Instances {
 		sample.Resources[i.Resource]++
 		sample.HourlyUSD += i.HourlyUSD
 	}
 	for name, q := range s.Queues {
+		if !q.Known {
+			continue // not 0: nobody has looked
+		}
 		sample.Waiting[name], sample.Wait[name] = q.Waiting, q.Wait(at).Seconds()
 	}
 	return sample

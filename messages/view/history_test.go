@@ -11,7 +11,7 @@ import (
 
 func stateWith(conditions ...messages.Condition) *view.State {
 	v := view.New()
-	status := messages.Status{At: noon, Epoch: 1, Queues: []messages.QueueStatus{{Queue: "gpu", Waiting: 2, WaitSeconds: 5}}}
+	status := messages.Status{At: noon, Epoch: 1, Queues: []messages.QueueStatus{{Queue: "gpu", Known: true, Waiting: 2, WaitSeconds: 5}}}
 	for i, c := range conditions {
 		status.Instances = append(status.Instances, messages.InstanceStatus{
 			Instance: messages.InstanceID(rune('a' + i)), Resource: "r", Condition: c, HourlyUSD: 2, LaunchedAt: noon.Add(-time.Hour),
@@ -38,6 +38,25 @@ func TestHistoryKeepsEachMoment(t *testing.T) {
 	}
 	if len(h.Advance(two, at(40))) != 0 {
 		t.Error("the same moment twice")
+	}
+}
+
+// TestHistoryOfWhatIsNotKnown: what nobody has looked at is no number, not 0.
+func TestHistoryOfWhatIsNotKnown(t *testing.T) {
+	t.Parallel()
+
+	v := view.New()
+	v.Resync(messages.Status{
+		At: noon, Epoch: 1,
+		Queues:    []messages.QueueStatus{{Queue: "empty", Known: true}, {Queue: "unseen"}},
+		Resources: []messages.ResourceStatus{{Resource: "none", Known: true}, {Resource: "unlisted"}},
+	})
+	got := view.SampleOf(v.State(), noon)
+	if _, drawn := got.Waiting["unseen"]; drawn || len(got.Waiting) != 1 || len(got.Wait) != 1 {
+		t.Errorf("waiting %v, for %v", got.Waiting, got.Wait)
+	}
+	if _, drawn := got.Resources["unlisted"]; drawn || len(got.Resources) != 1 {
+		t.Errorf("resources %v", got.Resources)
 	}
 }
 

@@ -36,6 +36,11 @@ function colorAt(index: number): string {
   return color(`--series-${(index % palette) + 1}`);
 }
 
+// said is a value; what nobody knows is no number.
+function said(v: number | null | undefined, show: (v: number) => string): string {
+  return v === null || v === undefined ? "–" : show(v);
+}
+
 // stack is each line with those below it added.
 function stack(lines: Line[]): Values[] {
   const sum: number[] = [];
@@ -62,8 +67,7 @@ function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boo
     const drawn = p.stacked ? [...p.lines].reverse() : p.lines;
     const value = (line: Line) => (_: uPlot, __: number | null, ___: number, index: number | null) => {
       const now = latest.current.lines.find((l) => l.name === line.name)?.values;
-      const v = index === null ? now?.at(-1) : now?.[index];
-      return v === null || v === undefined ? "–" : latest.current.show(v);
+      return said(index === null ? now?.at(-1) : now?.[index], latest.current.show);
     };
     const made = new uPlot(
       {
@@ -104,7 +108,7 @@ function Chart(props: { label: string; at: number[]; lines: Line[]; stacked: boo
 
   useEffect(() => plot.current?.setData(data(props)), [props.at, props.lines]);
 
-  const last = props.lines.map((l) => `${l.name} ${props.show(l.values.at(-1) ?? 0)}`).join(", ");
+  const last = props.lines.map((l) => `${l.name} ${said(l.values.at(-1), props.show)}`).join(", ");
   return (
     <figure class="chart">
       <figcaption>{props.label}</figcaption>
