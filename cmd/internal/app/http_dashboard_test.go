@@ -182,8 +182,12 @@ func (c client) wants(status int, part, method, path string, content any) {
 func (c client) wizard(path string) {
 	c.t.Helper()
 	const mode = 0o640
+	file := filepath.Join(filepath.Dir(path), "elsewhere.yaml")
+	if err := errors.Join(os.Rename(path, file), os.Symlink(file, path), os.Chmod(file, mode)); err != nil {
+		c.t.Fatal(err)
+	}
 	before, err := os.ReadFile(path)
-	if err = errors.Join(err, os.Chmod(path, mode)); err != nil {
+	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.wants(http.StatusOK, "autoscalers[0].aws.region", "GET", "/wizard", nil)
@@ -210,6 +214,9 @@ func (c client) wizard(path string) {
 	c.wants(http.StatusOK, "applied", "POST", "/apply", map[string]string{"yaml": written.YAML})
 	if now, _ := os.ReadFile(path); !strings.Contains(string(now), "7m") {
 		c.t.Errorf("the file was not replaced: %s", now)
+	}
+	if led, err := os.Readlink(path); err != nil || led != file {
+		c.t.Errorf("the path was a symbolic link: %q, %v", led, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
 		c.t.Errorf("the file is %v (%v), want the mode that it had", info, err)

@@ -134,11 +134,18 @@ func (d dashboardPorts) Export(_ context.Context, name messages.AutoscalerName, 
 }
 
 // Apply implements [dashboard.Operator]: the file of the process is replaced, and
-// read again. If that fails the old one is put back.
+// read again. If that fails the old one is put back. Where the path is a symbolic
+// link it stays one: the file that it leads to is replaced.
 func (d dashboardPorts) Apply(ctx context.Context, yaml []byte) error {
 	path := d.p.options.Path
 	if format, _ := config.FormatOf(path); path == "" || format != config.YAML {
 		return &messages.Failure{Class: messages.ClassInvalid, Message: "this process does not run from a YAML file that could be replaced; download the configuration instead"}
+	}
+	d.p.replacing.Lock()
+	defer d.p.replacing.Unlock()
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("find the configuration: %w", err)
 	}
 	// Both versions are written before anything is replaced: a disk without room loses
 	// nothing, now and when the old one is to be put back.

@@ -23,6 +23,8 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 	if p.options.Load == nil {
 		return control.Reloaded{}, &messages.Failure{Class: messages.ClassInvalid, Message: "this process has no configuration file to read again"}
 	}
+	p.reading.Lock() // what was read first is not taken over last
+	defer p.reading.Unlock()
 	file, err := p.options.Load()
 	if p.isStopping() {
 		return control.Reloaded{}, stopping()

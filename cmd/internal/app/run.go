@@ -99,6 +99,9 @@ type Process struct {
 	monitoring *monitoring
 	web        *webServer // nil when nothing is served
 
+	// replacing holds apart those who write the configuration file, reading those who
+	// read it again and take it over. They are taken in this order, and before mu.
+	replacing, reading sync.Mutex
 	// mu holds reloads apart, and from the beginning of the stop.
 	mu       sync.Mutex
 	stopping bool

@@ -81,6 +81,58 @@ func TestRunReloadStop(t *testing.T) {
 	}
 }
 
+// TestReloadsInOrder: of two reloads at once the one that reads first, and is slow, is
+// not taken over last.
+func TestReloadsInOrder(t *testing.T) {
+	t.Parallel()
+	r := newRegion(t)
+	defer r.close()
+	older, newer := r.load("1h", 1), r.load("1h", 2)
+	reading, release := make(chan struct{}), make(chan struct{})
+	var reads atomic.Int32
+	load := func() (config.File, error) {
+		if reads.Add(1) > 1 {
+			return newer, nil
+		}
+		close(reading)
+		<-release
+		return older, nil
+	}
+	process, err := app.Start(t.Context(), app.Options{File: r.load("1h", 3), Load: load, Version: "test", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func() chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := process.Reload(t.Context(), "test")
+			done <- err
+		}()
+		return done
+	}
+	first := reload()
+	<-reading
+	second := reload()
+	select {
+	case err := <-second:
+		t.Errorf("the second reload did not wait for the first: %v", err)
+		second <- err
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(release)
+	for _, done := range []chan error{first, second} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got, err := process.Apply(t.Context(), newer, false); err != nil || len(got.Changes) != 0 {
+		t.Errorf("what was read last is not what runs: %v, %v", got.Changes, err)
+	}
+	if err := process.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestReloadsLeaveNothingOpen reads the configuration fifty times: no goroutine and
 // no connection of an earlier one stays.
 func TestReloadsLeaveNothingOpen(t *testing.T) {
