@@ -1,11 +1,9 @@
 package bus_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -101,24 +99,6 @@ func external(tb testing.TB, change func(*natsserver.Options)) *natsserver.Serve
 		tb.Fatal("server not ready")
 	}
 	return server
-}
-
-// journal keeps log lines. A server may have some to say after its end.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(line)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 // observed is event number n of an autoscaler.

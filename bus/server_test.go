@@ -23,6 +23,7 @@ import (
 
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/internal/freeport"
+	"github.com/ebbscale/ebb/internal/output"
 )
 
 func TestStartRefusals(t *testing.T) {
@@ -120,7 +121,7 @@ func TestRunning(t *testing.T) {
 
 func TestServerLogs(t *testing.T) {
 	t.Parallel()
-	var lines journal
+	var lines output.Buffer
 	dir := filepath.Join(t.TempDir(), "made", "as", "needed")
 	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: dir, Log: zerolog.New(&lines)})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/internal/freeport"
+	"github.com/ebbscale/ebb/internal/output"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -38,7 +39,7 @@ func heals(t *testing.T, server *bus.Server) {
 // launches are intended and a lease is renewed over connections of both kinds.
 func TestServerStartsAnew(t *testing.T) {
 	t.Parallel()
-	var lines journal
+	var lines output.Buffer
 	dir := t.TempDir()
 	server, err := bus.Start(t.Context(), bus.ServerConfig{
 		StateDir: dir, Listen: freeport.Address(t), SyncAlways: true, Log: zerolog.New(&lines),

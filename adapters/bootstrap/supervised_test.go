@@ -1,12 +1,10 @@
 package bootstrap_test
 
 import (
-	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/bootstrap"
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/internal/output"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -30,25 +29,8 @@ type supervised struct {
 	clearml *fakeclearml.Server
 	queue   string
 	refuse  atomic.Int64 // how many more requests of ClearML get a 503
-	console lockedBuffer
+	console output.Buffer
 	ended   chan struct{}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // supervise sets a machine up with secrets as awkward as they come and starts its

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/ebbscale/ebb/cmd/internal/config"
 	"github.com/ebbscale/ebb/cmd/internal/control"
 	"github.com/ebbscale/ebb/internal/leaks"
+	"github.com/ebbscale/ebb/internal/output"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -88,24 +88,6 @@ func (o operator) events(kind string) []messages.Event {
 		o.t.Fatal(err)
 	}
 	return all
-}
-
-// journal is a log for several goroutines.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *journal) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *journal) count(part string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), part)
 }
 
 // shared is the configuration of one of several processes at one event server.
@@ -263,7 +245,7 @@ type running struct {
 	*testRegion
 	operator
 
-	log     *journal
+	log     *output.Buffer
 	path    string
 	hangups chan os.Signal
 }
@@ -271,7 +253,7 @@ type running struct {
 // run starts a process as `ebb run` does, until the test ends.
 func (r *testRegion) run() running {
 	r.t.Helper()
-	p := running{testRegion: r, log: &journal{}, path: filepath.Join(r.dir, "ebb.yaml"), hangups: make(chan os.Signal, 1)}
+	p := running{testRegion: r, log: &output.Buffer{}, path: filepath.Join(r.dir, "ebb.yaml"), hangups: make(chan os.Signal, 1)}
 	file := r.load("1h", 1)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -299,6 +281,9 @@ func (r *testRegion) run() running {
 	}
 	return p
 }
+
+// logged is how often a text is in the log.
+func (p running) logged(part string) int { return strings.Count(p.log.String(), part) }
 
 func (p running) write(text string) {
 	p.operator.t.Helper()
@@ -386,10 +371,10 @@ func TestReloadByItself(t *testing.T) {
 	}
 	p.write(p.text("1h", 3))
 	eventually(t, "max_instances is 3", func() bool { return p.max() == 3 })
-	if wrong := p.events("autoscaler.misconfigured"); len(wrong) > 0 || p.log.count("not taken over") > 0 {
+	if wrong := p.events("autoscaler.misconfigured"); len(wrong) > 0 || p.logged("not taken over") > 0 {
 		t.Errorf("a sound file is told to be none: %+v", wrong)
 	}
-	if n := p.log.count(`"by":"a change of its file"`); n != 1 {
+	if n := p.logged(`"by":"a change of its file"`); n != 1 {
 		t.Errorf("it was read %d times", n)
 	}
 	p.write("autoscalers: 7\n") // unsound: said once, and the old one stays
@@ -411,7 +396,7 @@ func TestReloadByHangup(t *testing.T) {
 	p.write(p.text("1h", 5))
 	p.hangups <- os.Interrupt // which one it is does not matter here: only SIGHUP comes on this channel
 	eventually(t, "max_instances is 5", func() bool { return p.max() == 5 })
-	eventually(t, "it was read because of the signal", func() bool { return p.log.count(`"by":"SIGHUP"`) == 1 })
+	eventually(t, "it was read because of the signal", func() bool { return p.logged(`"by":"SIGHUP"`) == 1 })
 	eventually(t, "the change is an event", func() bool {
 		return slices.ContainsFunc(p.events("autoscaler.reconfigured"), func(e messages.Event) bool {
 			event, ok := e.(messages.AutoscalerReconfigured)

@@ -31,13 +31,14 @@ var layers = []struct {
 	{prefix: "/adapters/clock", name: "clock", may: []string{"messages"}},
 	// One adapter, one package (and what is below it). A sibling is allowed to tests
 	// only, and only the fakes, which are what the adapter is tried against.
-	{prefix: "/adapters", name: "adapter", may: []string{"messages"}, tests: []string{"fakes", "clock", "leaks"}},
-	{prefix: "/bus", name: "bus", may: []string{"messages"}, tests: []string{"clock", "freeport", "leaks"}},
+	{prefix: "/adapters", name: "adapter", may: []string{"messages"}, tests: []string{"fakes", "clock", "leaks", "output"}},
+	{prefix: "/bus", name: "bus", may: []string{"messages"}, tests: []string{"clock", "freeport", "leaks", "output"}},
 	// The contract tests have packages of their own that are not in the program.
-	{prefix: "/cmd/internal/contract", name: "cmd", may: append([]string{"freeport"}, programs...)},
-	{prefix: "/cmd", name: "cmd", may: programs, tests: []string{"freeport", "leaks"}},
+	{prefix: "/cmd/internal/contract", name: "cmd", may: append([]string{"freeport", "output"}, programs...)},
+	{prefix: "/cmd", name: "cmd", may: programs, tests: []string{"freeport", "leaks", "output"}},
 	{prefix: "/internal/freeport", name: "freeport"},
 	{prefix: "/internal/leaks", name: "leaks"},
+	{prefix: "/internal/output", name: "output"},
 }
 
 // goPackage is the part of `go list -json` that is read here.

@@ -1,40 +1,21 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ebbscale/ebb/cmd/internal/cli"
+	"github.com/ebbscale/ebb/internal/output"
 )
 
 // patience is how long a test waits for what should take milliseconds.
 const patience = 2 * time.Minute
 
-// buffer is a bytes.Buffer for two goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // running is a command that runs beside the test.
 type running struct {
-	stdout, stderr *buffer
+	stdout, stderr *output.Buffer
 	stop           context.CancelFunc
 	done           chan int
 }
@@ -44,7 +25,7 @@ func start(t *testing.T, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	now := time.Now() // when the command was started, whenever it reads the clock
-	r := &running{stdout: &buffer{}, stderr: &buffer{}, stop: cancel, done: make(chan int, 1)}
+	r := &running{stdout: &output.Buffer{}, stderr: &output.Buffer{}, stop: cancel, done: make(chan int, 1)}
 	p := cli.Program{
 		Version: "v1.2.3", Environ: environ(), Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.stderr,
 		Now: func() time.Time { return now },

@@ -3,7 +3,6 @@
 package clearml_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
+	"github.com/ebbscale/ebb/internal/output"
 )
 
 const (
@@ -121,26 +121,9 @@ func (s *server) environment(t *testing.T, more ...string) []string {
 // process is a program under way and what it has written.
 type process struct {
 	cmd  *exec.Cmd
-	out  syncBuffer
+	out  output.Buffer
 	done chan struct{}
 	err  error
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // start runs a program in a process group of its own, which is killed when the

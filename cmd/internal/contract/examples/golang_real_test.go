@@ -3,7 +3,6 @@
 package examples_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ebbscale/ebb/bus"
+	"github.com/ebbscale/ebb/internal/output"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -79,25 +79,8 @@ type subscriber struct {
 
 type life struct {
 	cmd      *exec.Cmd
-	out, err *lockedBuffer
+	out, err *output.Buffer
 	done     chan error
-}
-
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
 
 // start begins a life.
@@ -107,7 +90,7 @@ func (s *subscriber) start(t *testing.T, environment ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "-state", s.state), out: &lockedBuffer{}, err: &lockedBuffer{}, done: make(chan error, 1)}
+	l := &life{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "-state", s.state), out: &output.Buffer{}, err: &output.Buffer{}, done: make(chan error, 1)}
 	l.cmd.Stdout, l.cmd.Stderr = l.out, l.err
 	l.cmd.Env = append([]string{"NATS_URL=" + s.url, "NATS_USER=viewer", "NATS_PASSWORD=" + viewerPassword}, environment...)
 	if err := l.cmd.Start(); err != nil {

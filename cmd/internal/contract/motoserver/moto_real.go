@@ -3,19 +3,18 @@
 package motoserver
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ebbscale/ebb/internal/freeport"
+	"github.com/ebbscale/ebb/internal/output"
 )
 
 // Start starts a moto server on a free port of the loopback interface. It
@@ -25,14 +24,14 @@ func Start(t *testing.T) string {
 
 	program := Tool(t, "moto_server")
 	port := strconv.Itoa(freeport.Number(t))
-	var output lockedBuffer
+	var console output.Buffer
 	server := exec.CommandContext(context.WithoutCancel(t.Context()), program, "-H", "127.0.0.1", "-p", port)
 	server.Env = []string{
 		"PATH=/usr/bin:/bin", "HOME=" + t.TempDir(), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1",
 		// As EC2 does, refuse images and types that there are not.
 		"MOTO_ENABLE_AMI_VALIDATION=1", "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION=1",
 	}
-	server.Stdout, server.Stderr = &output, &output
+	server.Stdout, server.Stderr = &console, &console
 	if err := server.Start(); err != nil {
 		t.Fatalf("start moto: %v; install cmd/internal/contract/requirements.txt beside %s", err, program)
 	}
@@ -47,7 +46,7 @@ func Start(t *testing.T) string {
 			<-ended
 		}
 		if t.Failed() {
-			t.Logf("moto said:\n%s", output.String())
+			t.Logf("moto said:\n%s", console.String())
 		}
 	})
 
@@ -64,11 +63,11 @@ func Start(t *testing.T) string {
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatalf("moto ended: %v\n%s", err, output.String())
+			t.Fatalf("moto ended: %v\n%s", err, console.String())
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("moto does not answer on %s\n%s", endpoint, output.String())
+			t.Fatalf("moto does not answer on %s\n%s", endpoint, console.String())
 		}
 	}
 }
@@ -86,22 +85,4 @@ func Tool(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return program
-}
-
-// lockedBuffer takes the output of a process while it is read.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }

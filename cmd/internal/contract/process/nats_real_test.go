@@ -17,6 +17,7 @@ import (
 
 	"github.com/ebbscale/ebb/bus"
 	"github.com/ebbscale/ebb/internal/freeport"
+	"github.com/ebbscale/ebb/internal/output"
 	"github.com/ebbscale/ebb/messages"
 )
 
@@ -42,7 +43,7 @@ type eventServer struct {
 
 	cmd  *exec.Cmd
 	done chan error
-	log  *lockedBuffer
+	log  *output.Buffer
 }
 
 const eventServerConfiguration = `
@@ -55,7 +56,7 @@ func newEventServer(t *testing.T) *eventServer {
 	dir, port := t.TempDir(), freeport.Number(t)
 	s := &eventServer{
 		url: fmt.Sprintf("nats://127.0.0.1:%d", port), port: port,
-		config: filepath.Join(dir, "nats.conf"), log: &lockedBuffer{},
+		config: filepath.Join(dir, "nats.conf"), log: &output.Buffer{},
 	}
 	text := fmt.Sprintf(eventServerConfiguration, port, filepath.Join(dir, "store"))
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {

@@ -1,7 +1,6 @@
 package process_test
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ebbscale/ebb/adapters/fake/fakeec2"
+	"github.com/ebbscale/ebb/internal/output"
 )
 
 // TestMain runs the tests side by side: they mostly wait.
@@ -46,25 +46,8 @@ func (e *buildError) Error() string { return "build ebb: " + e.text }
 // program is a running ebb with its log.
 type program struct {
 	cmd  *exec.Cmd
-	log  *lockedBuffer
+	log  *output.Buffer
 	done chan error
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 func start(t *testing.T, r *region) *program {
@@ -78,7 +61,7 @@ func startWith(t *testing.T, config string, env ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--config", config), log: &lockedBuffer{}, done: make(chan error, 1)}
+	p := &program{cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--config", config), log: &output.Buffer{}, done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
 	if err := p.cmd.Start(); err != nil {

@@ -3,7 +3,6 @@
 package quickstart_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -13,10 +12,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ebbscale/ebb/internal/output"
 )
 
 // block is a piece of the page that is to be run.
@@ -37,24 +37,6 @@ func blocks(page string) []block {
 		all = append(all, b)
 	}
 	return all
-}
-
-// output is what a shell has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // TestQuickStart plays the page in one shell, with its servers behind it. The
@@ -80,7 +62,7 @@ func TestQuickStart(t *testing.T) {
 	exports := ""
 	for n, b := range all {
 		what := fmt.Sprintf("block %d (%s)", n+1, strings.SplitN(strings.TrimSpace(b.commands), "\n", 2)[0])
-		out := &output{}
+		out := &output.Buffer{}
 		shell := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail", "-c", exports+b.commands)
 		shell.Dir, shell.Env, shell.Stdout, shell.Stderr = dir, env, out, out
 		if b.background {
@@ -126,7 +108,7 @@ func sayOne(text string, says []string) bool {
 }
 
 // up waits until a server of the page answers.
-func up(ctx context.Context, t *testing.T, commands string, out *output) {
+func up(ctx context.Context, t *testing.T, commands string, out *output.Buffer) {
 	t.Helper()
 	url := map[string]string{
 		"ebb fake clearml": "http://127.0.0.1:8008/_fake/state", "ebb fake ec2": "http://127.0.0.1:4566/_fake/state", "ebb run": "http://127.0.0.1:8480/readyz",
@@ -153,7 +135,7 @@ func up(ctx context.Context, t *testing.T, commands string, out *output) {
 }
 
 // stop ends a server as Ctrl-C does.
-func stop(t *testing.T, shell *exec.Cmd, what string, out *output) {
+func stop(t *testing.T, shell *exec.Cmd, what string, out *output.Buffer) {
 	t.Helper()
 	_ = syscall.Kill(-shell.Process.Pid, syscall.SIGINT)
 	ended := make(chan error, 1)
