@@ -109,7 +109,7 @@ func queueTable(s messages.Status, queues []messages.QueueStatus, width int) []s
 		if q.Waiting > 0 {
 			first = span(time.Duration(q.WaitSeconds * float64(time.Second)))
 		}
-		rows = append(rows, []string{eventtext.Clean(string(q.Queue)), waits, first, served(q.Resources), whyText(s, q)})
+		rows = append(rows, []string{eventtext.Clean(string(q.Queue)), waits, first, served(q.Resources), eventtext.Verdict(q, s.Resources)})
 	}
 	heads := columns("QUEUE", "#WAITING", "#FIRST FOR", "SERVED BY", "WHY")
 	if isNarrow(width) {
@@ -124,65 +124,6 @@ func served(resources []messages.ResourceName) string {
 		parts = append(parts, string(name))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// whyText says what becomes of the tasks of a queue in few words; `ebb explain`
-// has all of them.
-func whyText(s messages.Status, q messages.QueueStatus) string {
-	v := q.Verdict
-	switch {
-	case !q.Known:
-		return "not seen yet"
-	case q.Waiting == 0:
-		return "nothing waits"
-	case v.Waiting != q.Waiting:
-		return "decided about in a moment"
-	}
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		text string
-	}{{v.Covered, "covered"}, {v.Launching, "launching"}, {v.Unmet, "without"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
-		}
-	}
-	text := strings.Join(parts, ", ")
-	var reasons []string
-	for _, reason := range v.Reasons {
-		reasons = append(reasons, shortReason(s, reason))
-	}
-	if len(reasons) > 0 {
-		text += ": " + strings.Join(reasons, ", ")
-	}
-	return text
-}
-
-// shortReason is why a task gets nothing, in few words.
-func shortReason(s messages.Status, reason messages.Reason) string {
-	subject := eventtext.Clean(reason.Subject)
-	switch reason.Code {
-	case messages.ReasonPaused:
-		return "paused"
-	case messages.ReasonContested:
-		return "another ebb acts"
-	case messages.ReasonStale:
-		return "ClearML does not answer in time"
-	case messages.ReasonFleetUnknown:
-		return subject + " waits for EC2's listing"
-	case messages.ReasonNoResource:
-		return "no resource type serves it"
-	case messages.ReasonAtMax:
-		return fmt.Sprintf("%s at its max of %d", subject, reason.Limit)
-	case messages.ReasonBlocked:
-		at := slices.IndexFunc(s.Resources, func(r messages.ResourceStatus) bool { return string(r.Resource) == reason.Subject })
-		if at < 0 || len(s.Resources[at].Blocks) == 0 {
-			return subject + " refused by EC2"
-		}
-		return fmt.Sprintf("%s refused by EC2 (%s)", subject, spaced(string(s.Resources[at].Blocks[0].Class)))
-	default:
-		return eventtext.Reason(reason)
-	}
 }
 
 func resourceTable(s messages.Status, resources []messages.ResourceStatus, width int) []string {

@@ -41,11 +41,11 @@ func TestBoardDraws(t *testing.T) {
 		b.apply(messages.Recorded{ID: "demo.x." + time.Duration(number).String(), At: now.Now(), Event: event}, "line of "+event.Kind())
 	}
 
-	shows("nothing", `7 jobs   0 events`, `^gpu +0 +nothing waits`, `^gpu-spot +spot g5.xlarge +· · ·  0/3`, `^cpu +on_demand m7i.large +·  0/1`)
+	shows("nothing", `7 jobs   0 events`, `^gpu +\? +not seen yet`, `^gpu-spot +spot g5.xlarge +· · ·  0/3`, `^cpu +on-demand m7i.large +·  0/1`)
 	apply(messages.QueueObserved{Queue: "gpu", Waiting: 2})
 	apply(messages.QueuePlanned{Queue: "gpu", Waiting: 2, Launching: 1, Unmet: 1, Reasons: []messages.Reason{{Code: messages.ReasonAtMax, Subject: "cpu"}}})
 	apply(messages.InstanceRequested{Resource: "gpu-spot", Count: 1, Max: 3})
-	shows("a request", `^gpu +2 +0 covered, 1 launching, 1 unmet; cpu at_max_inst`, `gpu-spot .* 0/3`, `^line of instance.requested`)
+	shows("a request", `^gpu +2 +1 launching, 1 without: cpu at its max of 0`, `gpu-spot .* 0/3`, `^line of instance.requested`)
 	apply(messages.InstanceLaunched{Instance: "i-2", Resource: "gpu-spot", Offering: messages.Offering{InstanceType: "g5.xlarge"}})
 	apply(messages.InstanceLaunched{Instance: "i-1", Resource: "gpu-spot", Offering: messages.Offering{InstanceType: "g5.2xlarge"}})
 	apply(messages.InstanceBusy{Instance: "i-2", Resource: "gpu-spot", TaskName: "train"})

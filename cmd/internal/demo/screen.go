@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"golang.org/x/term"
 
+	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/messages"
 	"github.com/ebbscale/ebb/messages/view"
 )
@@ -118,19 +120,25 @@ func (b *board) draw(width, height int) string {
 	fmt.Fprintf(&text, "%s  %s   %d jobs   %d events   %s\n\n", bold.Render("ebb demo"),
 		b.clock.Now().Format("Mon 15:04:05"), b.jobs, b.events, dim.Render("q quits"))
 	fmt.Fprintf(&text, "%s\n", bold.Render("QUEUE          WAITING  WHY"))
+	resources := make([]messages.ResourceStatus, 0, len(state.ResourceOrder))
+	for _, name := range state.ResourceOrder {
+		resources = append(resources, state.Resources[name])
+	}
 	for _, name := range state.QueueOrder {
-		q := state.Queues[name]
-		fmt.Fprintf(&text, "%-14s %7d  %s\n", name, q.Waiting, dim.Render(clip(why(q.Verdict), width-26)))
+		q, waiting := state.Queues[name], "?"
+		if q.Known {
+			waiting = strconv.Itoa(q.Waiting)
+		}
+		fmt.Fprintf(&text, "%-14s %7s  %s\n", name, waiting, dim.Render(clip(eventtext.Verdict(q.QueueStatus, resources), width-26)))
 	}
 	fmt.Fprintf(&text, "\n%s\n", bold.Render("RESOURCE TYPE                       INSTANCES"))
 	instances := sorted(state)
-	for _, name := range state.ResourceOrder {
-		r := state.Resources[name]
+	for _, r := range resources {
 		kind := ""
 		if len(r.Offerings) > 0 { // what is not configured has none
-			kind = fmt.Sprintf("%s %s", r.Offerings[0].Market, r.Offerings[0].InstanceType)
+			kind = strings.ReplaceAll(string(r.Offerings[0].Market), "_", "-") + " " + r.Offerings[0].InstanceType
 		}
-		fmt.Fprintf(&text, "%-14s %s %s\n", name, dim.Render(fmt.Sprintf("%-20s", kind)), bar(r, instances))
+		fmt.Fprintf(&text, "%-14s %s %s\n", r.Resource, dim.Render(fmt.Sprintf("%-20s", kind)), bar(r, instances))
 	}
 	fmt.Fprintf(&text, "\n%s\n", bold.Render("INSTANCE             TYPE          STATE        FOR       TASK"))
 	for _, i := range instances {
@@ -143,18 +151,6 @@ func (b *board) draw(width, height int) string {
 		fmt.Fprintf(&text, "%s\n", dim.Render(clip(line, width-1)))
 	}
 	return text.String()
-}
-
-// why is the verdict on a queue in a few words.
-func why(v messages.QueuePlanned) string {
-	if v.Waiting == 0 {
-		return "nothing waits"
-	}
-	parts := []string{fmt.Sprintf("%d covered, %d launching, %d unmet", v.Covered, v.Launching, v.Unmet)}
-	for _, reason := range v.Reasons {
-		parts = append(parts, fmt.Sprintf("%s %s", reason.Subject, reason.Code))
-	}
-	return strings.Join(parts, "; ")
 }
 
 // bar draws one block for each instance, in the color of its condition, and a dot
