@@ -229,6 +229,16 @@ func (r *resource) adopt(ctx actor.Context, found messages.Instance) {
 		Instance: found.ID, Resource: r.spec.Name, Launch: found.Launch, Offering: found.Offering, State: found.State,
 		HourlyUSD: r.price(found.Offering),
 	})
+	r.catchUp(ctx, found.ID)
+}
+
+// catchUp has a member that was found take part in the poll that came before it was:
+// one that is at work must not pass for one that boots, and is to come free, until the
+// next poll.
+func (r *resource) catchUp(ctx actor.Context, id messages.InstanceID) {
+	if r.early != nil {
+		r.observe(ctx, r.members[id], r.early.rows[id], r.early.WorkersPolled)
+	}
 }
 
 // update takes over what EC2 says. The launch time matters to the instance
@@ -266,12 +276,15 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 	if m.Board.Empty() {
 		return // a server that knows no queue at all knows nothing of workers either
 	}
-	r.board = m.Board
 	rows := make(map[messages.InstanceID]*messages.WorkerState, len(m.Workers))
 	for i := range m.Workers {
 		if worker, ok := messages.ParseWorkerID(m.Workers[i].ID); ok {
 			rows[worker.Instance] = &m.Workers[i]
 		}
+	}
+	r.board, r.early = m.Board, nil
+	if !r.known() {
+		r.early = &earlyPoll{m, rows}
 	}
 	for _, id := range r.order {
 		r.observe(ctx, r.members[id], rows[id], m)

@@ -39,6 +39,7 @@ type resource struct {
 	listings  int                   // complete ones, begun in this life
 	lastList  time.Time             // when the last of them began
 	held      *messages.FleetListed // a listing that came before the report
+	early     *earlyPoll            // the last one, while the fleet is not known
 	board     messages.Board
 	members   map[messages.InstanceID]*member
 	order     []messages.InstanceID // of members, oldest knowledge first
@@ -58,6 +59,13 @@ type inFlight struct {
 	waits bool
 	// shown are its instances, if listings showed any.
 	shown []messages.Instance
+}
+
+// earlyPoll is a poll of before the instances that it is about were found.
+type earlyPoll struct {
+	messages.WorkersPolled
+
+	rows map[messages.InstanceID]*messages.WorkerState
 }
 
 // resourceBegan is sent by a resource type whenever it begins: one that failed
@@ -307,6 +315,7 @@ func (r *resource) launchesReported(ctx actor.Context, m messages.LaunchesReport
 				ID: id, Resource: r.spec.Name, Launch: record.Launch, Token: record.Token,
 				State: messages.StatePending, Offering: record.Intent.Offering, LaunchedAt: record.Outcome.At,
 			})
+			r.catchUp(ctx, id)
 		}
 	}
 	if r.held != nil {
