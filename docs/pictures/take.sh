@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 make build web-modules
 EBB_PICTURES="$PWD/docs/pictures" go test -tags real -count=1 ./cmd/internal/contract/dashboard
 session=ebb-picture-$$
-tmux new-session -d -s "$session" -x 118 -y 36 'bin/ebb demo --for 2m --seed 2'
+tmux new-session -d -s "$session" -x 118 -y 38 'bin/ebb demo --for 2m --seed 2'
 trap 'tmux kill-session -t "$session" 2>/dev/null || true' EXIT
 sleep "${1:-11}"
 tmux capture-pane -t "$session" -e -p >docs/pictures/demo.ansi

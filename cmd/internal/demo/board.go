@@ -20,6 +20,7 @@ const lastLines = 40
 // its events, and to nothing else.
 type board struct {
 	clock clock.Clock
+	doors []string // where else to look, and to act: a line each
 
 	mu     sync.Mutex
 	view   *view.View

@@ -41,7 +41,8 @@ func TestBoardDraws(t *testing.T) {
 		b.apply(messages.Recorded{ID: "demo.x." + time.Duration(number).String(), At: now.Now(), Event: event}, "line of "+event.Kind())
 	}
 
-	shows("nothing", `7 jobs   0 events`, `^gpu +\? +not seen yet`, `^gpu-spot +spot g5.xlarge +· · ·  0/3`, `^cpu +on-demand m7i.large +·  0/1`)
+	b.doors = []string{"dashboard: http://127.0.0.1:1   (token: x)"}
+	shows("nothing", `^dashboard: http://127.0.0.1:1 +.token: x.$`, `7 jobs   0 events`, `^gpu +\? +not seen yet`, `^gpu-spot +spot g5.xlarge +· · ·  0/3`, `^cpu +on-demand m7i.large +·  0/1`)
 	apply(messages.QueueObserved{Queue: "gpu", Waiting: 2})
 	apply(messages.QueuePlanned{Queue: "gpu", Waiting: 2, Launching: 1, Unmet: 1, Reasons: []messages.Reason{{Code: messages.ReasonAtMax, Subject: "cpu"}}})
 	apply(messages.InstanceRequested{Resource: "gpu-spot", Count: 1, Max: 3})

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -131,8 +132,13 @@ func (p plan) play(ctx context.Context, dir string) error {
 	jobs := script(p.length, rand.New(rand.NewPCG(p.Seed, 2)))
 	board := newBoard(now, file, len(jobs))
 	screen := p.screen(board)
-	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  dashboard: %s   (token: %[6]s)\n  commands:  ebb status --nats-url %[5]s   (explain, top, drain, pause …)\n  events:    nats sub -s %[5]s 'ebb.v1.>'\n",
-		len(jobs), p.length.Round(time.Minute), p.Speed, process.Web(), process.URL(), dashboardToken)
+	board.doors = []string{
+		fmt.Sprintf("dashboard: %s   (token: %s)", process.Web(), dashboardToken),
+		fmt.Sprintf("commands:  ebb status --nats-url %s   (explain, top, drain, pause …)", process.URL()),
+		fmt.Sprintf("events:    nats sub -s %s 'ebb.v1.>'", process.URL()),
+	}
+	fmt.Fprintf(p.Out, "ebb demo: %d jobs of a day of %s, %gx as fast as life\n  %s\n",
+		len(jobs), p.length.Round(time.Minute), p.Speed, strings.Join(board.doors, "\n  "))
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)
 	go func() { watched <- watch(watching, process.Bus(), board, screen) }()

@@ -117,8 +117,12 @@ func (b *board) draw(width, height int) string {
 	bold, dim := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true)
 	state := b.view.State()
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %s   %d jobs   %d events   %s\n\n", bold.Render("ebb demo"),
+	fmt.Fprintf(&text, "%s  %s   %d jobs   %d events   %s\n", bold.Render("ebb demo"),
 		b.clock.Now().Format("Mon 15:04:05"), b.jobs, b.events, dim.Render("q quits"))
+	for _, door := range b.doors {
+		fmt.Fprintf(&text, "%s\n", dim.Render(clip(door, width-1)))
+	}
+	text.WriteString("\n")
 	fmt.Fprintf(&text, "%s\n", bold.Render("QUEUE          WAITING  WHY"))
 	resources := make([]messages.ResourceStatus, 0, len(state.ResourceOrder))
 	for _, name := range state.ResourceOrder {
