@@ -46,7 +46,7 @@ func TestBoardDraws(t *testing.T) {
 	apply(messages.QueueObserved{Queue: "gpu", Waiting: 2})
 	apply(messages.QueuePlanned{Queue: "gpu", Waiting: 2, Launching: 1, Unmet: 1, Reasons: []messages.Reason{{Code: messages.ReasonAtMax, Subject: "cpu"}}})
 	apply(messages.InstanceRequested{Resource: "gpu-spot", Count: 1, Max: 3})
-	shows("a request", `^gpu +2 +1 launching, 1 without: cpu at its max of 0`, `gpu-spot .* 0/3`, `^line of instance.requested`)
+	shows("a request", `^gpu +2 +1 launching, 1 not served: cpu at its max of 0`, `gpu-spot .* 0/3`, `^line of instance.requested`)
 	apply(messages.InstanceLaunched{Instance: "i-2", Resource: "gpu-spot", Offering: messages.Offering{InstanceType: "g5.xlarge"}})
 	apply(messages.InstanceLaunched{Instance: "i-1", Resource: "gpu-spot", Offering: messages.Offering{InstanceType: "g5.2xlarge"}})
 	apply(messages.InstanceBusy{Instance: "i-2", Resource: "gpu-spot", TaskName: "train"})

@@ -20,16 +20,7 @@ func Verdict(q messages.QueueStatus, resources []messages.ResourceStatus) string
 	case v.Waiting != q.Waiting:
 		return "decided about in a moment"
 	}
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		text string
-	}{{v.Covered, "covered"}, {v.Launching, "launching"}, {v.Unmet, "without"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
-		}
-	}
-	text := strings.Join(parts, ", ")
+	text := shares(v)
 	var reasons []string
 	for _, reason := range v.Reasons {
 		reasons = append(reasons, shortReason(resources, reason))
@@ -38,6 +29,20 @@ func Verdict(q messages.QueueStatus, resources []messages.ResourceStatus) string
 		text += ": " + strings.Join(reasons, ", ")
 	}
 	return text
+}
+
+// shares are how many tasks get what.
+func shares(v messages.QueuePlanned) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		text string
+	}{{v.Covered, "covered"}, {v.Launching, "launching"}, {v.Unmet, "not served"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // shortReason is why a task gets nothing, in few words.

@@ -22,13 +22,13 @@ func TestVerdict(t *testing.T) {
 		"nothing waits":             queue(0, messages.QueuePlanned{}),
 		"decided about in a moment": queue(2, messages.QueuePlanned{Waiting: 1, Covered: 1}),
 		"1 covered, 2 launching":    queue(3, messages.QueuePlanned{Waiting: 3, Covered: 1, Launching: 2}),
-		"2 without: spot refused by EC2 (no capacity), gpu at its max of 4": queue(2, messages.QueuePlanned{Waiting: 2, Unmet: 2, Reasons: []messages.Reason{
+		"2 not served: spot refused by EC2 (no capacity), gpu at its max of 4": queue(2, messages.QueuePlanned{Waiting: 2, Unmet: 2, Reasons: []messages.Reason{
 			{Code: messages.ReasonBlocked, Subject: "spot"}, {Code: messages.ReasonAtMax, Subject: "gpu", Limit: 4},
 		}}),
-		"1 without: gpu refused by EC2": queue(1, messages.QueuePlanned{Waiting: 1, Unmet: 1, Reasons: []messages.Reason{
+		"1 not served: gpu refused by EC2": queue(1, messages.QueuePlanned{Waiting: 1, Unmet: 1, Reasons: []messages.Reason{
 			{Code: messages.ReasonBlocked, Subject: "gpu"},
 		}}),
-		"1 without: paused, another ebb acts, ClearML does not answer in time, no resource type serves it, gpu waits for EC2's listing": queue(1,
+		"1 not served: paused, another ebb acts, ClearML does not answer in time, no resource type serves it, gpu waits for EC2's listing": queue(1,
 			messages.QueuePlanned{Waiting: 1, Unmet: 1, Reasons: []messages.Reason{
 				{Code: messages.ReasonPaused},
 				{Code: messages.ReasonContested},
@@ -36,7 +36,7 @@ func TestVerdict(t *testing.T) {
 				{Code: messages.ReasonNoResource},
 				{Code: messages.ReasonFleetUnknown, Subject: "gpu"},
 			}}),
-		"1 without: gpu failed too many boots (x)": queue(1, messages.QueuePlanned{Waiting: 1, Unmet: 1, Reasons: []messages.Reason{
+		"1 not served: gpu failed too many boots (x)": queue(1, messages.QueuePlanned{Waiting: 1, Unmet: 1, Reasons: []messages.Reason{
 			{Code: messages.ReasonBootFailures, Subject: "gpu", Detail: "x"},
 		}}),
 	} {

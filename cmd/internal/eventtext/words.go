@@ -124,7 +124,10 @@ func queueWords(event any) string {
 		if e.Waiting == 0 {
 			return "nothing waits" + because(e.Reasons)
 		}
-		text := fmt.Sprintf("%s waiting: %d covered, %d launching, %d unmet", counted(e.Waiting, "task"), e.Covered, e.Launching, e.Unmet)
+		text := counted(e.Waiting, "task") + " waiting"
+		if all := shares(e); all != "" {
+			text += ": " + all
+		}
 		return text + because(e.Reasons)
 	case messages.QueueClosed:
 		if e.Instance == "" {
