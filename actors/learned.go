@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -160,6 +161,7 @@ func (r *resource) heldBy() messages.FailureClass {
 // refused takes note of a refusal, and answers when it is asked again.
 func (r *resource) refused(ctx actor.Context, offering messages.Offering, failure messages.Failure) time.Time {
 	now := r.env.clock.Now()
+	r.refusals[failure.Class] = wordsOf(failure)
 	before := r.heldBy()
 	memory, until := r.learned.Memory.Refused(now, offering, failure.Class, r.rand.Float64())
 	r.learned.Memory = memory
@@ -173,6 +175,20 @@ func (r *resource) refused(ctx actor.Context, offering messages.Offering, failur
 		})
 	}
 	return until
+}
+
+// wordsOf is what EC2 said, without the long message behind it that sts would have to
+// decode.
+func wordsOf(failure messages.Failure) string {
+	const most = 300
+	text, _, _ := strings.Cut(failure.Message, " Encoded authorization failure message")
+	if failure.Code != "" {
+		text = failure.Code + ": " + text
+	}
+	if letters := []rune(text); len(letters) > most {
+		text = string(letters[:most-1]) + "…"
+	}
+	return text
 }
 
 // booted takes note of a worker that appeared.

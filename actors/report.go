@@ -29,7 +29,7 @@ func (r *resource) report(ctx actor.Context, m messages.ReportResource) {
 		status.Launching += flight.intent.Count
 	}
 	if class := r.heldBy(); class != "" {
-		status.Held = append(status.Held, messages.Reason{Code: messages.ReasonLaunchRefused, Subject: string(class)})
+		status.Held = append(status.Held, messages.Reason{Code: messages.ReasonLaunchRefused, Subject: string(class), Detail: r.refusals[class]})
 	}
 	instances := make([]messages.InstanceStatus, 0, len(r.members))
 	for _, id := range r.order {
@@ -47,7 +47,7 @@ func (r *resource) blocks(now time.Time) []messages.Blocked {
 			continue
 		}
 		if until, class, shut := r.learned.Memory.Shut(now, offering); shut {
-			blocks = append(blocks, messages.Blocked{Offering: offering, Class: class, Until: until})
+			blocks = append(blocks, messages.Blocked{Offering: offering, Class: class, Until: until, Message: r.refusals[class]})
 		}
 	}
 	return blocks

@@ -45,7 +45,8 @@ type resource struct {
 	order     []messages.InstanceID // of members, oldest knowledge first
 	launching map[messages.RequestID]*inFlight
 	learned   learned
-	unkept    []messages.AskID // operators' orders that are not saved yet
+	refusals  map[messages.FailureClass]string // the words of EC2, of the last of each class
+	unkept    []messages.AskID                 // operators' orders that are not saved yet
 	rand      *rand.Rand
 	stopping  messages.OnShutdown
 	settled   bool
@@ -98,6 +99,7 @@ func (r *resource) begin(ctx actor.Context) {
 	r.life, r.born = r.env.life(), r.env.clock.Now()
 	r.members = make(map[messages.InstanceID]*member)
 	r.launching = make(map[messages.RequestID]*inFlight)
+	r.refusals = make(map[messages.FailureClass]string)
 	ctx.Request(r.provisioner, messages.ReportLaunches{Resource: r.spec.Name})
 	ctx.Send(r.inventory, messages.ListFleet{})
 	r.load(ctx)

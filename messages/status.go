@@ -114,6 +114,9 @@ type Blocked struct {
 	Offering Offering     `json:"offering"`
 	Class    FailureClass `json:"class"`
 	Until    time.Time    `json:"until"`
+	// Message is what EC2 last said to refuse for this class, as far as this life has
+	// asked; at most 300 characters.
+	Message string `json:"message,omitempty"`
 }
 
 // Condition is where an instance is, in one word: its [Phase], or what is done

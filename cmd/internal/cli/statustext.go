@@ -183,7 +183,11 @@ func resourceNote(s messages.Status, r messages.ResourceStatus) string {
 			len(r.Blocks), len(r.Offerings), spaced(string(soonest.Class)), span(soonest.Until.Sub(s.At))))
 	}
 	for _, reason := range r.Held {
-		notes = append(notes, "somebody has to act: "+spaced(eventtext.Clean(reason.Subject)))
+		note := "somebody has to act: " + spaced(eventtext.Clean(reason.Subject))
+		if reason.Detail != "" {
+			note += " (" + eventtext.Clean(reason.Detail) + ")"
+		}
+		notes = append(notes, note)
 	}
 	return strings.Join(notes, "; ")
 }

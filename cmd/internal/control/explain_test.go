@@ -131,6 +131,11 @@ func situations() map[string]func(s *messages.Status) {
 			refused(s, 0, messages.ClassNoCapacity, 2*time.Minute, 0, 1)
 			waiting(s, 2, 0, 1, refused(s, 0, messages.ClassUnsupported, time.Hour, 2, 3))
 		},
+		"unauthorized_with_words": func(s *messages.Status) {
+			reason := refused(s, 0, messages.ClassUnauthorized, time.Hour, 0)
+			s.Resources[0].Blocks[0].Message = "UnauthorizedOperation: You are not authorized to perform: ec2:RunInstances"
+			waiting(s, 2, 0, 0, reason)
+		},
 		"quota":        func(s *messages.Status) { waiting(s, 1, 0, 0, refused(s, 0, messages.ClassQuota, 10*time.Minute, 0)) },
 		"unauthorized": func(s *messages.Status) { waiting(s, 2, 0, 0, refused(s, 0, messages.ClassUnauthorized, time.Hour, 0)) },
 		"no_addresses": func(s *messages.Status) {

@@ -111,7 +111,11 @@ func blocked(status messages.Status, r resource, reason messages.Reason) (text, 
 		if class == classBoots {
 			of = " of "
 		}
-		texts, cures = append(texts, words+of+whereAndWhen(status, by[class])), append(cures, cure)
+		text := words + of + whereAndWhen(status, by[class])
+		if said := by[class][0].Message; said != "" {
+			text += fmt.Sprintf(", EC2 says %q", said)
+		}
+		texts, cures = append(texts, text), append(cures, cure)
 	}
 	return "can launch nothing now: " + strings.Join(texts, "; "), strings.Join(slices.Compact(cures), "; ")
 }

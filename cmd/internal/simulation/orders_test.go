@@ -83,6 +83,9 @@ func statusText(status messages.Status) string {
 	}
 	for _, r := range status.Resources {
 		fmt.Fprintf(&b, "resource %s: %d of %d alive, %d launching, known %t\n", r.Resource, r.Alive, r.Max, r.Launching, r.Known)
+		for _, reason := range r.Held {
+			fmt.Fprintf(&b, "  held: %s: %s\n", reason.Subject, reason.Detail)
+		}
 		for _, block := range r.Blocks {
 			fmt.Fprintf(&b, "  blocked: %s %s until %s\n", block.Offering, block.Class, block.Until.UTC().Format(time.RFC3339))
 		}
