@@ -343,6 +343,23 @@ func TestReloadByOperator(t *testing.T) {
 	if done, err = p.reload(); err != nil || len(done.Changes) != 0 || len(done.Restart) != 1 || !strings.Contains(done.Restart[0], "log.level") {
 		t.Errorf("what needs a restart: %+v, %v", done, err)
 	}
+	told := func() (n int) {
+		for _, event := range p.events("autoscaler.reconfigured") {
+			if e, ok := event.(messages.AutoscalerReconfigured); ok && len(e.Restart) == 1 {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "what needs a restart is an event", func() bool { return told() == 1 })
+	begun := len(p.events("autoscaler.started"))
+	if done, err = p.reload(); err != nil || len(done.Restart) != 1 {
+		t.Errorf("what needs a restart, again: %+v, %v", done, err)
+	}
+	eventually(t, "it begins anew", func() bool { return len(p.events("autoscaler.started")) > begun })
+	if n := told(); n != 1 {
+		t.Errorf("what needs a restart was told %d times", n)
+	}
 	p.write(strings.Replace(sound, "name: test", "name: other", 1))
 	if done, err = p.reload(); err != nil || len(done.Restart) != 2 || !strings.Contains(done.Restart[0], "autoscalers[other]: added") ||
 		!strings.Contains(done.Restart[1], "autoscalers[test]: removed") {

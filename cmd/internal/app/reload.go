@@ -31,9 +31,10 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 	}
 	if err == nil {
 		var done control.Reloaded
-		if done, err = p.Apply(ctx, file, by != byFile); err == nil {
+		var told bool
+		if done, told, err = p.apply(ctx, file, by != byFile); err == nil {
 			p.monitoring.reloaded(p.running(), true)
-			p.sound(done)
+			p.sound(told)
 			p.log.Info().Str("by", by).Strs("changes", done.Changes).Strs("at_the_next_start", done.Restart).Msg("configuration read again")
 			return done, nil
 		}
@@ -62,11 +63,11 @@ func stopping() error {
 }
 
 // sound tells that a configuration is sound again after one that was not, when
-// nothing else tells.
-func (p *Process) sound(done control.Reloaded) {
-	if p.unsound.Swap(false) && len(done.Changes) == 0 {
+// nothing else has told.
+func (p *Process) sound(told bool) {
+	if p.unsound.Swap(false) && !told {
 		for name := range p.running() {
-			p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: done.Restart})
+			p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}})
 		}
 	}
 }
@@ -98,19 +99,27 @@ func (p *Process) running() map[messages.AutoscalerName]messages.OnShutdown {
 // without a difference begin anew too: what EC2 refused for good is asked again,
 // since a person may have seen to it. On an error nothing has changed.
 func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (control.Reloaded, error) {
+	done, _, err := p.apply(ctx, file, anew)
+	return done, err
+}
+
+// apply is Apply; told says that an event tells what it has changed, or will.
+func (p *Process) apply(ctx context.Context, file config.File, anew bool) (done control.Reloaded, told bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping {
-		return control.Reloaded{}, stopping()
+		return control.Reloaded{}, false, stopping()
 	}
-	done := control.Reloaded{Changes: []string{}, Restart: p.needRestart(file)}
+	done = control.Reloaded{Changes: []string{}, Restart: p.needRestart(file)}
+	// What differs from what runs until the next start is told once.
+	fresh := len(done.Restart) > 0 && !slices.Equal(done.Restart, p.restart)
 	var changes []actors.Change
 	modes := make(map[messages.AutoscalerName]messages.OnShutdown)
 	clients := make(map[messages.AutoscalerName]*clearml.Client)
 	for _, autoscaler := range file.Autoscalers {
 		t, err := Translate(autoscaler)
 		if err != nil {
-			return control.Reloaded{}, err
+			return control.Reloaded{}, false, err
 		}
 		if _, runs := p.modes[t.Name]; !runs {
 			continue
@@ -121,9 +130,13 @@ func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (contr
 		}
 		cfg, tracker, err := p.assemble(ctx, p.options, t)
 		if err != nil {
-			return control.Reloaded{}, fmt.Errorf("autoscaler %q: %w", t.Name, err)
+			return control.Reloaded{}, false, fmt.Errorf("autoscaler %q: %w", t.Name, err)
 		}
-		changes, modes[t.Name] = append(changes, actors.Change{Config: cfg, Lines: append([]string{}, lines...), Restart: done.Restart}), t.OnShutdown
+		change := actors.Change{Config: cfg, Lines: append([]string{}, lines...)}
+		if fresh || len(lines) > 0 {
+			change.Restart = done.Restart
+		}
+		changes, modes[t.Name] = append(changes, change), t.OnShutdown
 		clients[t.Name] = tracker
 		for _, line := range lines {
 			done.Changes = append(done.Changes, autoscaler.Name+": "+line)
@@ -132,15 +145,21 @@ func (p *Process) Apply(ctx context.Context, file config.File, anew bool) (contr
 	p.take(file, modes)
 	p.node.Reconfigure(changes)
 	p.renew(clients)
-	if len(done.Restart) > 0 && !slices.Equal(done.Restart, p.restart) { // it differs from what runs until then, and is told once
-		for name := range p.modes {
-			if _, told := modes[name]; !told {
-				p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: done.Restart})
-			}
-		}
+	if fresh {
+		p.noteRestart(modes, done.Restart)
 	}
 	p.restart = done.Restart
-	return done, nil
+	return done, fresh || len(done.Changes) > 0, nil
+}
+
+// noteRestart has the autoscalers that do not begin anew, and tell it then, tell what
+// needs a restart.
+func (p *Process) noteRestart(anew map[messages.AutoscalerName]messages.OnShutdown, lines []string) {
+	for name := range p.modes {
+		if _, tells := anew[name]; !tells {
+			p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: lines})
+		}
+	}
 }
 
 // renew takes new ClearML clients over. The old ones may still be used, by actors
