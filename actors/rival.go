@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,12 +15,12 @@ import (
 // same autoscaler: both would launch for the same tasks. The younger one launches
 // nothing, and both say so.
 func (a *autoscaler) lookForRivals(ctx actor.Context, board messages.Board) {
-	signs := make(map[messages.QueueName]messages.Sign)
+	signs := decide.Signs{ServerNow: a.snapshot.ServerNow, On: make(map[messages.QueueName]messages.Sign)}
 	key := messages.SignKey(a.cfg.Name)
 	for _, name := range board.Names() {
 		queue, _ := board.Queue(name)
 		if sign, ok := messages.ParseSign(queue.Metadata[key]); ok {
-			signs[name] = sign
+			signs.On[name] = sign
 		}
 	}
 	gone := decide.RivalGone + 2*a.cfg.PollingInterval
@@ -38,9 +39,19 @@ func (a *autoscaler) lookForRivals(ctx actor.Context, board messages.Board) {
 	}
 }
 
-// contested is why a rival keeps us from launching; its code is empty when none does.
+// contested is why a rival, or who may be one, keeps us from launching; its code is
+// empty when none does. Limit is in how many seconds it is clear at the latest, 0 for a
+// rival that is known to live.
 func (a *autoscaler) contested() messages.Reason {
-	if a.rival == nil || !a.rival.Holds {
+	epoch, queue, left := a.rivals.Maybe(a.env.steady(), a.cfg.PollingInterval, a.lease.First)
+	switch {
+	case a.rival != nil && !a.rival.Holds:
+		return messages.Reason{}
+	case a.rival == nil && left > 0:
+		return messages.Reason{Code: messages.ReasonContested, Limit: int64(math.Ceil(left.Seconds())), Detail: fmt.Sprintf(
+			"owner %d of another event server gave a sign of life on queue %s a moment ago; within %s it shows whether it lives", epoch, queue, left.Round(time.Second),
+		)}
+	case a.rival == nil:
 		return messages.Reason{}
 	}
 	return messages.Reason{Code: messages.ReasonContested, Detail: fmt.Sprintf(

@@ -162,17 +162,17 @@ func (l *Leases) fitTTL(ctx context.Context) error {
 }
 
 // raiseTTL makes sure that the bucket keeps a lease at least as long as we count
-// on.
-func (l *Leases) raiseTTL(ctx context.Context) error {
+// on. first is the lowest epoch that the bucket can have given.
+func (l *Leases) raiseTTL(ctx context.Context) (first messages.Epoch, err error) {
 	stream, err := l.bucket.ensure(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	have, want := stream.CachedInfo().Config, leaseTTL(l.config.Timing)
-	if have.MaxAge == 0 || have.MaxAge >= want {
-		return nil
+	if have.MaxAge != 0 && have.MaxAge < want {
+		err = l.setTTL(ctx, have, want)
 	}
-	return l.setTTL(ctx, have, want)
+	return messages.Epoch(have.FirstSeq), err
 }
 
 // setTTL changes the TTL of the bucket, and nothing else.

@@ -77,7 +77,8 @@ func (l *Leases) acquire(ctx context.Context, autoscaler messages.AutoscalerName
 		lease = messages.Lease{
 			Autoscaler: autoscaler, Holder: l.config.Holder, Epoch: messages.Epoch(sequence), Revision: sequence,
 		}
-		return true, l.raiseTTL(ctx)
+		lease.First, err = l.raiseTTL(ctx)
+		return true, err
 	})
 	return lease, sent, err
 }

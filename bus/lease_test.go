@@ -121,7 +121,8 @@ func TestLeaseIsOnePerAutoscaler(t *testing.T) {
 	a, b := leases(t, conn, "host-a:1", lasting), leases(t, conn, "host-b:2", lasting)
 	const name = "prod ä.1"
 	first := acquire(t, a, name)
-	if first.Autoscaler != name || first.Holder != "host-a:1" || first.Epoch == 0 || first.Revision != uint64(first.Epoch) {
+	if first.Autoscaler != name || first.Holder != "host-a:1" || first.Epoch == 0 || first.Revision != uint64(first.Epoch) ||
+		first.First == 0 || first.First > first.Epoch {
 		t.Errorf("lease %+v", first)
 	}
 	for _, holder := range []*bus.Leases{a, b} {
@@ -145,6 +146,9 @@ func TestLeaseIsOnePerAutoscaler(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := acquire(t, b, name) // at once
+	if second.First != first.First {
+		t.Errorf("the event server's first epoch is %d, and was %d", second.First, first.First)
+	}
 	if second.Epoch <= first.Epoch || second.Epoch <= messages.Epoch(again.Revision) {
 		t.Errorf("epoch %d after %d", second.Epoch, first.Epoch)
 	}

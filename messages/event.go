@@ -84,7 +84,8 @@ const (
 	ReasonGuarded ReasonCode = "guarded"
 	// ReasonPolicy: the configuration says so.
 	ReasonPolicy ReasonCode = "policy"
-	// ReasonContested: another ebb acts for the same autoscaler, and did so before.
+	// ReasonContested: another ebb acts for the same autoscaler, and did so before; with
+	// a limit it may, and that is clear within so many seconds.
 	ReasonContested ReasonCode = "contested"
 	// ReasonPaused: an operator has paused launching.
 	ReasonPaused ReasonCode = "paused"

@@ -15,6 +15,9 @@ type Lease struct {
 	// Revision is the state of the lease that this holder knows; each renewal
 	// gives a new one.
 	Revision uint64
+	// First is the lowest epoch that the event server can have given: a lower one is of
+	// another event server. 0 when nobody knows.
+	First Epoch
 }
 
 // StateKey is where an owner keeps a value over a restart.

@@ -131,6 +131,9 @@ func situations() map[string]func(s *messages.Status) {
 			refused(s, 0, messages.ClassNoCapacity, 2*time.Minute, 0, 1)
 			waiting(s, 2, 0, 1, refused(s, 0, messages.ClassUnsupported, time.Hour, 2, 3))
 		},
+		"may_be_contested": func(s *messages.Status) {
+			waiting(s, 2, 0, 0, messages.Reason{Code: messages.ReasonContested, Limit: 100, Detail: "owner 7 of another event server gave a sign of life on queue training a moment ago"})
+		},
 		"unauthorized_with_words": func(s *messages.Status) {
 			reason := refused(s, 0, messages.ClassUnauthorized, time.Hour, 0)
 			s.Resources[0].Blocks[0].Message = "UnauthorizedOperation: You are not authorized to perform: ec2:RunInstances"

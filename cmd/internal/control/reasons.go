@@ -32,6 +32,10 @@ func finding(status messages.Status, reason messages.Reason) (f Finding, fresh b
 	case messages.ReasonContested:
 		f.About, f.Text = "launching", "is held back, because another ebb with another event server acts for an autoscaler of this name ("+reason.Detail+")"
 		f.Cure = "stop one of the two, or give them one event server (nats.url), or different names: docs/runbooks/EbbTwoAct.md"
+		if reason.Limit > 0 {
+			f.Text = "is held back, because another ebb may act for an autoscaler of this name (" + reason.Detail + ")"
+			f.Cure = "wait; if it lives, " + f.Cure
+		}
 	case messages.ReasonStale:
 		if !status.ClearML.DownSince.IsZero() {
 			return f, false

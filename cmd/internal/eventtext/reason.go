@@ -14,6 +14,9 @@ func Reason(r messages.Reason) string {
 		return r.Detail
 	}
 	text := phrase(r.Code)
+	if r.Code == messages.ReasonContested && r.Limit > 0 {
+		return "another ebb may act for this autoscaler (" + clean(r.Detail) + ")"
+	}
 	if r.Subject != "" {
 		text = clean(r.Subject) + " " + text
 	}

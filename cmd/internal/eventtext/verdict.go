@@ -52,6 +52,9 @@ func shortReason(resources []messages.ResourceStatus, reason messages.Reason) st
 	case messages.ReasonPaused:
 		return "paused"
 	case messages.ReasonContested:
+		if reason.Limit > 0 {
+			return "another ebb may act"
+		}
 		return "another ebb acts"
 	case messages.ReasonStale:
 		return "ClearML does not answer in time"

@@ -179,7 +179,7 @@ func (l *link) Acquire(ctx context.Context, autoscaler messages.AutoscalerName) 
 		}
 		s.epochs++
 		s.lease = lease{
-			Lease: messages.Lease{Autoscaler: autoscaler, Holder: l.holder, Epoch: s.epochs, Revision: 1},
+			Lease: messages.Lease{Autoscaler: autoscaler, Holder: l.holder, Epoch: s.epochs, Revision: 1, First: 1},
 			until: s.loop.clock.Now().Add(s.timing.TTL - early),
 		}
 		l.wire.process.owns(s.lease.Epoch)

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/ebbscale/ebb/internal/freeport"
+	"github.com/ebbscale/ebb/messages"
 )
 
 // TestTwoEventServers runs one configuration twice, each with an event server of its
 // own, as whoever copies it to a second machine does: they see each other's sign of
-// life, and the one that came later launches nothing more.
+// life, and the one that came later launches nothing.
 func TestTwoEventServers(t *testing.T) {
 	t.Parallel()
 	const long = 20 * time.Minute
@@ -23,7 +24,9 @@ func TestTwoEventServers(t *testing.T) {
 	first := start(t, r)
 	r.enqueue(t, 1, long)
 	within(t, time.Minute, "a task runs", func() bool { return r.running() == 1 })
+	within(t, time.Minute, "the first one gives a sign of life", r.signed)
 	second := startWith(t, r.copied(t))
+	r.enqueue(t, 2, long) // while it cannot know yet whether the first one lives
 	contested := func(p *program, holds bool) func() bool {
 		return func() bool {
 			for line := range strings.Lines(p.log.String()) {
@@ -36,7 +39,6 @@ func TestTwoEventServers(t *testing.T) {
 	}
 	within(t, 8*time.Minute, "the second one sees the first and holds", contested(second, true))
 	within(t, 8*time.Minute, "the first one sees the second and goes on", contested(first, false))
-	r.enqueue(t, 2, long)
 	within(t, 2*time.Minute, "all tasks run", func() bool { return r.running() == 3 })
 	if log := first.log.String(); strings.Contains(log, `"code":"contested"`) {
 		t.Error("the first one holds launches back, too")
@@ -47,6 +49,17 @@ func TestTwoEventServers(t *testing.T) {
 	if launched := r.launched(); launched != 3 || strings.Contains(second.log.String(), "instance.requested") {
 		t.Errorf("%d instances were launched, want 3, all by the first one", launched)
 	}
+}
+
+// signed says whether an owner's sign of life stands on a queue.
+func (r *region) signed() bool {
+	key := messages.SignKey("test")
+	for id := range r.clearml.QueueNames() {
+		if values, _ := r.clearml.MetadataValues(id, []string{key}, nil); values[key] != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // copied is the configuration with a state directory and an event server of its own.
