@@ -214,10 +214,9 @@ func (r *resource) booted(ctx actor.Context, m *member, row *messages.WorkerStat
 }
 
 // unbooted takes note of an instance that never had a worker.
-func (r *resource) unbooted(ctx actor.Context, m *member) {
+func (r *resource) unbooted(ctx actor.Context, m *member, detail string) {
 	kind, now := m.instance.Offering.InstanceType, r.env.clock.Now()
 	held := r.learned.Breaker.Open(kind, r.spec.Image)
-	r.learned.Boots = r.learned.Boots.Late()
 	r.learned.Breaker = r.learned.Breaker.Failed(now, kind, r.spec.Image)
 	r.save(ctx)
 	if held || !r.learned.Breaker.Open(kind, r.spec.Image) {
@@ -226,10 +225,19 @@ func (r *resource) unbooted(ctx actor.Context, m *member) {
 	_, until := r.learned.Breaker.Allows(now, kind, r.spec.Image)
 	r.record(ctx, messages.ResourceHeld{
 		Resource: r.spec.Name, InstanceType: kind, Until: until, Reasons: []messages.Reason{{
-			Code: messages.ReasonBootFailures, Subject: kind,
-			Detail: "no worker appeared on the last instances; see their console output in instance.unready",
+			Code: messages.ReasonBootFailures, Subject: kind, Detail: detail,
 		}},
 	})
+}
+
+// gaveUp says whether an instance that never had a worker ended by itself while it
+// booted: its set-up powers it off, or EC2 cannot start it. One that EC2 took back, or
+// that somebody ended, might have booted; and of one that was there before we looked
+// nobody knows whether it had a worker.
+func (m *member) gaveUp(ended messages.Instance) bool {
+	watched := m.polled || m.instance.State == messages.StatePending
+	return watched && ended.State.Ending() && !m.draining &&
+		!strings.Contains(ended.StateReason, "Spot") && !strings.Contains(ended.StateReason, "User")
 }
 
 // bootWithin is how long a boot may take.

@@ -123,7 +123,11 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 	})
 	r.wipe(ctx, m)
 	ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: id})
-	if m.row.ID == "" && !m.condemned { // nobody knows whether it would have booted
+	switch {
+	case m.row.ID != "" || m.condemned: // it had its chance, or its boot counts already
+	case m.gaveUp(state):
+		r.unbooted(ctx, m, "the last instances ended before they had a worker; see their console output in EC2, and the reasons in instance.gone")
+	default: // nobody knows whether it would have booted
 		r.learned.Breaker = r.learned.Breaker.Unanswered(m.instance.Offering.InstanceType, r.spec.Image)
 	}
 	r.drop(ctx, id)
@@ -463,7 +467,8 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 		ctx.Send(ctx.Parent(), messages.AskBarrier{Resource: r.spec.Name, Instance: id, Queues: m.row.Queues})
 	case messages.InstanceCondemned:
 		if len(said.Reasons) > 0 && said.Reasons[0].Code == messages.ReasonNeverRegistered && !m.condemned {
-			r.unbooted(ctx, m)
+			r.learned.Boots = r.learned.Boots.Late()
+			r.unbooted(ctx, m, "no worker appeared on the last instances; see their console output in instance.unready")
 		}
 		m.condemned, m.order.Reasons, m.since = true, said.Reasons, r.env.clock.Now()
 		ctx.Send(ctx.Parent(), messages.BarrierDone{Instance: id})

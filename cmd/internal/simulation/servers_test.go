@@ -269,15 +269,18 @@ func (s *script) rebalance(d *datadriven.TestData) (string, error) {
 	return "", s.world.Cloud().RecommendRebalance(id)
 }
 
-// end lets an instance end all of a sudden, as broken hardware does.
+// end lets an instance end all of a sudden, as broken hardware does, or power itself off.
 func (s *script) end(d *datadriven.TestData) (string, error) {
-	number := 1
-	if err := args(d, map[string]any{"instance": &number}); err != nil {
+	number, itself := 1, false
+	if err := args(d, map[string]any{"instance": &number, "itself": &itself}); err != nil {
 		return "", err
 	}
 	id, err := s.numbered(number)
 	if err != nil {
 		return "", err
+	}
+	if itself {
+		return "", s.world.Cloud().GuestShutdown(id)
 	}
 	return "", s.world.Cloud().Kill(id)
 }
