@@ -80,6 +80,7 @@ type instance struct {
 	frozen       bool        // its agent is
 	task         *task       // popped from a queue and not ended
 	taskAt       time.Time
+	had          *task     // the one that it was lost with
 	checked      time.Time // when the tasks API was last asked about it
 }
 
@@ -189,12 +190,15 @@ func (l *laws) needed(spec Resource) {
 	}
 }
 
-// takenBack counts the tasks on instances that EC2 has announced to take back: they
-// wait soon.
+// takenBack counts the tasks on instances that EC2 has announced to take back, and
+// those that were on one and are not put back yet: they wait soon.
 func (l *laws) takenBack() int {
 	n := 0
 	for _, i := range l.order {
-		if notice, _ := l.world.cloud.Notice(i.id); i.ended.IsZero() && i.task != nil && notice.Action != "" {
+		if notice, _ := l.world.cloud.Notice(i.id); notice.Action == "" {
+			continue
+		}
+		if i.task != nil || (i.had != nil && i.had.lost != "") {
 			n++
 		}
 	}

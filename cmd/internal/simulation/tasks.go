@@ -56,7 +56,7 @@ func (l *laws) enqueued(queue, id string, takes time.Duration) {
 // endsBusy judges the end of an instance that has a task.
 func (l *laws) endsBusy(i *instance, t fakeec2.Transition) {
 	lost := i.task
-	i.task = nil
+	i.task, i.had = nil, lost
 	l.lose(lost, "%s ended: %s", i.id, t.Reason)
 	if t.Reason != userEnded || l.stopping == messages.ShutdownAll || l.dismissed[i.id] {
 		return
