@@ -92,11 +92,15 @@ type Rescue struct {
 //     it started it.
 //   - A task in progress from a watched queue that no worker has ever reported,
 //     silent for ten minutes, twice as above.
+//   - A task in progress whose last worker is ours, lives, and reports another task
+//     or none, silent for ten minutes, twice as above: it could not start the task,
+//     or say how it ended.
 //   - A task in progress whose last worker is ours, and its instance is gone: a
 //     listing showed it terminated; or two listings at least 30 s apart do not
 //     show it, and the task has been silent for ten minutes.
 //
-// No task is lost that a live worker reports, or whose instance may still run.
+// No task is lost that a live worker reports, or whose instance may still run while
+// its worker says nothing.
 func (l Losses) Judge(policy RescuePolicy, sweep Sweep) (next Losses, rescues []Rescue, lost []messages.TaskLost) {
 	s := newSearch(policy, sweep)
 	next = Losses{Tasks: make(map[messages.TaskID]Loss, len(sweep.Tasks))}
@@ -167,6 +171,7 @@ type search struct {
 	queues  map[string]messages.QueueName
 	waiting map[messages.TaskID]bool
 	running map[messages.TaskID]bool // as live workers report
+	live    map[messages.WorkerID]bool
 }
 
 func newSearch(policy RescuePolicy, sweep Sweep) *search {
@@ -178,6 +183,7 @@ func newSearch(policy RescuePolicy, sweep Sweep) *search {
 		queues:  make(map[string]messages.QueueName, len(sweep.Snapshot.Queues)),
 		waiting: make(map[messages.TaskID]bool),
 		running: make(map[messages.TaskID]bool),
+		live:    make(map[messages.WorkerID]bool),
 	}
 	for _, queue := range sweep.Snapshot.Queues {
 		s.queues[queue.ID] = queue.Name
@@ -187,6 +193,9 @@ func newSearch(policy RescuePolicy, sweep Sweep) *search {
 	}
 	for task := range liveTasks(sweep.Snapshot, sweep.Fates) {
 		s.running[task] = true
+	}
+	for _, row := range sweep.Snapshot.Workers {
+		s.live[row.ID] = s.live[row.ID] || ageOf(row.LastActive, sweep.Snapshot.ServerNow) <= WorkerFreshness
 	}
 	return s
 }
@@ -261,10 +270,14 @@ func (s *search) orphaned(task messages.TaskState, before, loss Loss) (Loss, fin
 		Detail: fmt.Sprintf("its instance %s is terminated", worker.Instance),
 	}}
 	fate, silent := s.sweep.Fates.Of[worker.Instance].Fate, ageOf(task.LastUpdate, s.sweep.ServerNow)
-	if fate == FateGone {
+	switch {
+	case fate == FateGone:
 		return loss, gone
-	}
-	if fate != "" || silent < silentAge {
+	case silent < silentAge:
+		return loss, finding{}
+	case fate == FateAlive && s.live[task.LastWorker]:
+		return s.abandoned(task, before, loss)
+	case fate != "":
 		return loss, finding{}
 	}
 	loss.Absent = first(before.Absent, s.sweep.Fates.At)
@@ -274,6 +287,21 @@ func (s *search) orphaned(task messages.TaskState, before, loss Loss) (Loss, fin
 	gone.reason.Detail = fmt.Sprintf("its instance %s is not in EC2's listings, and it has been silent for %s",
 		worker.Instance, silent.Round(time.Minute))
 	return loss, gone
+}
+
+// abandoned looks at a silent task in progress whose worker lives and does not report
+// it: an agent that gets no answer to its start of a task goes on without it, and one
+// that cannot say how a task ended does, too.
+func (s *search) abandoned(task messages.TaskState, before, loss Loss) (Loss, finding) {
+	loss.Unstarted = first(before.Unstarted, s.sweep.Snapshot.At)
+	if s.sweep.Snapshot.At.Sub(loss.Unstarted) < lossTwice {
+		return loss, finding{}
+	}
+	return loss, finding{reason: messages.Reason{
+		Code: messages.ReasonNeverStarted, Subject: string(task.ID),
+		Detail: fmt.Sprintf("its worker lives and does not run it, and it has been silent for %s",
+			ageOf(task.LastUpdate, s.sweep.ServerNow).Round(time.Minute)),
+	}}
 }
 
 // first is the earlier of two times, of which the earlier one may be missing or,

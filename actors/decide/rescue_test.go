@@ -203,7 +203,7 @@ func TestRescueProperties(t *testing.T) {
 				sweep.Fates = fates
 			}
 			queue := messages.QueueState{Name: "gpu", ID: "q"}
-			running, waiting := map[messages.TaskID]bool{}, map[messages.TaskID]bool{}
+			running, waiting, live := map[messages.TaskID]bool{}, map[messages.TaskID]bool{}, map[messages.WorkerID]bool{}
 			for n := range 3 {
 				task := messages.TaskState{
 					ID: messages.TaskID(fmt.Sprintf("t%d", n)), Status: rapid.SampledFrom([]messages.TaskStatus{messages.TaskQueued, messages.TaskInProgress}).Draw(t, "status"),
@@ -223,6 +223,7 @@ func TestRescueProperties(t *testing.T) {
 					sweep.Snapshot.Workers = append(sweep.Snapshot.Workers, messages.WorkerState{
 						ID: workerOf(id), Task: task.ID, LastActive: sweep.ServerNow.Add(-age),
 					})
+					live[workerOf(id)] = live[workerOf(id)] || age <= decide.WorkerFreshness
 					running[task.ID] = running[task.ID] || (age <= decide.WorkerFreshness && fates.Of[id].Fate != decide.FateGone)
 				}
 			}
@@ -272,7 +273,9 @@ func TestRescueProperties(t *testing.T) {
 					t.Errorf("puts back %+v, which nobody reported yet and which is silent for %s only", task, silent)
 				}
 				if worker, _ := messages.ParseWorkerID(task.LastWorker); task.Status == messages.TaskInProgress && task.LastWorker != "" {
-					if fate := fates.Of[worker.Instance].Fate; fate == decide.FateAlive || fate == decide.FateEnding || worker.Prefix != "ebb" {
+					fate, silent := fates.Of[worker.Instance].Fate, sweep.ServerNow.Sub(task.LastUpdate)
+					abandoned := fate == decide.FateAlive && live[task.LastWorker] && silent >= 10*time.Minute
+					if (fate == decide.FateAlive && !abandoned) || fate == decide.FateEnding || worker.Prefix != "ebb" {
 						t.Errorf("puts back %+v, whose instance is %q", task, fate)
 					}
 				}

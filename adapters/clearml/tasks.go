@@ -153,7 +153,7 @@ func (d enqueueData) check() error {
 
 // Requeue puts a task back into its queue if it still is as the request says:
 // one that is queued, but in no queue, or with force one that is in progress on
-// a worker that is gone, which keeps its artifacts. A task that is not as
+// a worker that is gone or does not run it, which keeps its artifacts. A task that is not as
 // the request says, or is not at all, is left alone.
 //
 // It looks right before it writes, and looks again before each further attempt,
