@@ -2,6 +2,7 @@ package actors
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -209,9 +210,15 @@ func (a *autoscaler) begin(ctx actor.Context) {
 // hire starts the actor of a resource type.
 func (a *autoscaler) hire(ctx actor.Context, spec Resource) {
 	stream := uint64(len(a.resources) + 10)
+	var queues []messages.QueueName
+	for _, q := range a.cfg.Queues {
+		if slices.Contains(q.Resources, spec.Name) {
+			queues = append(queues, q.Name)
+		}
+	}
 	a.resources[spec.Name] = a.env.spawn(ctx, "resource-"+string(spec.Name), func() actor.Actor {
 		return &resource{
-			env: a.env, spec: spec, prefix: a.cfg.WorkersPrefix, recorder: a.recorder,
+			env: a.env, spec: spec, queues: queues, prefix: a.cfg.WorkersPrefix, recorder: a.recorder,
 			observer: a.observer, inventory: a.inventory, provisioner: a.provisioner, state: a.cfg.State,
 			rand: rand.New(rand.NewPCG(a.cfg.Seed, stream)),
 		}

@@ -293,6 +293,7 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 	for _, id := range r.order {
 		r.observe(ctx, r.members[id], rows[id], m)
 		r.remindDismissed(ctx, r.members[id])
+		r.replace(ctx, r.members[id])
 	}
 }
 

@@ -25,7 +25,8 @@ const (
 type resource struct {
 	env         *env
 	spec        Resource
-	prefix      string // of worker ids
+	queues      []messages.QueueName // that it serves
+	prefix      string               // of worker ids
 	recorder    *actor.PID
 	observer    *actor.PID
 	inventory   *actor.PID
@@ -215,7 +216,7 @@ func (r *resource) capacity() messages.Capacity {
 			capacity.Recallable = append(capacity.Recallable, id)
 		case m.foretold && m.phase == messages.PhaseBusy:
 			capacity.Extra++
-		case !m.usable(now):
+		case !m.usable(now), r.unserved(m) != "":
 		case m.phase == messages.PhaseBooting:
 			capacity.Coming++
 		case m.phase == messages.PhaseBusy:

@@ -4,6 +4,8 @@ import (
 	"maps"
 
 	"github.com/cockroachdb/datadriven"
+
+	"github.com/ebbscale/ebb/cmd/internal/simulation"
 )
 
 // process reads which process a step is about, the first by default.
@@ -52,16 +54,19 @@ func (s *script) cut(d *datadriven.TestData) (string, error) {
 // reload changes the maximum of a resource type, takes one out, or gives all
 // processes the configuration that the world began with.
 func (s *script) reload(d *datadriven.TestData) (string, error) {
-	resource, most, without := "", 0, ""
-	if err := args(d, map[string]any{"resource": &resource, "max": &most, "without": &without}); err != nil {
+	resource, most, without, queue := "", 0, "", ""
+	if err := args(d, map[string]any{"resource": &resource, "max": &most, "without": &without, "queue": &queue}); err != nil {
 		return "", err
 	}
 	options := s.options.Clone()
+	if queue != "" {
+		options.Queues = append(options.Queues, simulation.Queue{Name: queue, Resources: []string{resource}})
+	}
 	if without != "" {
 		options = options.Without(without)
 	}
 	for n := range options.Resources {
-		if options.Resources[n].Name == resource {
+		if options.Resources[n].Name == resource && queue == "" {
 			options.Resources[n].Max = most
 		}
 	}
