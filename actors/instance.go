@@ -61,6 +61,7 @@ type instance struct {
 	// was last sighted, by the clock that only passes; zero before.
 	polled   time.Duration
 	seen     time.Duration
+	spared   time.Duration // until when it is not doomed again, by that clock: it works, though no poll shows its worker
 	deadline alarm
 	lifetime alarm
 	noticed  messages.NoticeKind // the last announcement that was recorded
@@ -204,7 +205,8 @@ func (i *instance) settle(ctx actor.Context) {
 	case messages.PhaseBooting:
 		// One that was found long after its launch may have a worker that the first
 		// polls only happen not to show.
-		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled+foundPatience-i.env.clock.Elapsed())
+		elapsed := i.env.clock.Elapsed()
+		next, wait = stageBooting, max(i.sight.Instance.LaunchedAt.Add(i.sight.BootWithin).Sub(now), i.polled+foundPatience-elapsed, i.spared-elapsed)
 	case messages.PhaseIdle:
 		next, wait = stageIdle, i.sight.IdleSince.Add(i.maxIdle).Sub(now)
 	case messages.PhaseVanished:

@@ -264,6 +264,9 @@ func (i *instance) retain(ctx actor.Context, reason messages.Reason) {
 		Instance: i.id, Resource: i.sight.Instance.Resource, Reasons: []messages.Reason{reason},
 	})
 	doomed := i.leaving.doomed
+	if doomed && reason.Code == messages.ReasonTookWork {
+		i.spared = i.env.clock.Elapsed() + vanishPatience
+	}
 	i.stay(ctx)
 	switch {
 	case reason.Code != messages.ReasonUnconfirmed || i.stage == stageNew:

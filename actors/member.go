@@ -29,6 +29,7 @@ type member struct {
 	recalled  bool                   // its drain was taken back and it is not at work yet
 	foretold  bool                   // EC2 has announced to take it back
 	doomed    bool
+	hidden    bool // no poll ever showed its worker, and it stays all the same: it works
 	cornered  bool // no supervisor answers, and its queues are being closed
 	condemned bool
 	late      bool // its end showed before the answer to its termination came
@@ -334,7 +335,7 @@ func (r *resource) listed(m *member, row *messages.WorkerState, phase messages.P
 	if m.found.IsZero() {
 		m.found = poll.At
 	}
-	m.row = *row
+	m.row, m.hidden = *row, false
 }
 
 // shows says whether its worker shows nothing new.
@@ -489,6 +490,7 @@ func (r *resource) retained(ctx actor.Context, m *member, said messages.Instance
 	if d, dismissed := r.learned.Dismissed[m.instance.ID]; dismissed && d.Idle {
 		r.pardon(ctx, m.instance.ID)
 	}
+	m.hidden = m.hidden || (m.doomed && m.phase == messages.PhaseBooting)
 	m.draining, m.order, m.doomed, m.cornered, m.expired, m.recalled = false, messages.DrainInstance{}, false, false, false, false
 	m.since = r.env.clock.Now()
 	if m.phase == messages.PhaseIdle && said.IdleSince.After(m.idleSince) {

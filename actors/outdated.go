@@ -37,3 +37,11 @@ func (r *resource) replace(ctx actor.Context, m *member) {
 		Detail: fmt.Sprintf("its agent was started before its resource type served queue %s, and does not pull from it", name),
 	}}})
 }
+
+// at is its phase as it counts: who works though no poll shows it is busy.
+func (m *member) at() messages.Phase {
+	if m.hidden && m.phase == messages.PhaseBooting {
+		return messages.PhaseBusy
+	}
+	return m.phase
+}

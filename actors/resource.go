@@ -217,11 +217,11 @@ func (r *resource) capacity() messages.Capacity {
 		case m.foretold && m.phase == messages.PhaseBusy:
 			capacity.Extra++
 		case !m.usable(now), r.unserved(m) != "":
-		case m.phase == messages.PhaseBooting:
+		case m.at() == messages.PhaseBooting:
 			capacity.Coming++
-		case m.phase == messages.PhaseBusy:
+		case m.at() == messages.PhaseBusy:
 			capacity.Busy = append(capacity.Busy, id)
-		case m.phase == messages.PhaseIdle:
+		case m.at() == messages.PhaseIdle:
 			capacity.Idle = append(capacity.Idle, messages.IdleInstance{Instance: id, Since: m.idleSince, Expired: m.expired})
 		}
 	}
