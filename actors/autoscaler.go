@@ -11,9 +11,14 @@ import (
 	"github.com/ebbscale/ebb/messages"
 )
 
-// roundPatience is how long an evaluation waits for statements; who has not
-// made one by then is not known in it.
-const roundPatience = 5 * time.Second
+const (
+	// roundPatience is how long an evaluation waits for statements; who has not
+	// made one by then is not known in it.
+	roundPatience = 5 * time.Second
+	// leastPatience is how long the last of several that followed each other waits at
+	// least.
+	leastPatience = 500 * time.Millisecond
+)
 
 // autoscaler runs the evaluations of one configuration: it gathers what is
 // demanded and what there is, asks the core, and hands out what it says.

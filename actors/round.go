@@ -15,13 +15,18 @@ type round struct {
 	demand   map[messages.QueueName]int
 	capacity map[messages.ResourceName]messages.Capacity
 	patience alarm
+	until    time.Duration // when that is over, by the clock that only passes
 }
 
 // startRound begins an evaluation; one that was under way is forgotten, since
-// its statements are older.
+// its statements are older. Its patience is not begun anew: polls may follow each
+// other faster than somebody who is silent is waited for.
 func (a *autoscaler) startRound(ctx actor.Context) {
+	now := a.env.clock.Elapsed()
+	until := now + roundPatience
 	if a.round != nil {
 		a.round.patience.cancel()
+		until = max(a.round.until, now+leastPatience)
 	}
 	a.tick++
 	a.again = false
@@ -29,8 +34,9 @@ func (a *autoscaler) startRound(ctx actor.Context) {
 		missing:  len(a.queues) + len(a.resources),
 		demand:   make(map[messages.QueueName]int, len(a.queues)),
 		capacity: make(map[messages.ResourceName]messages.Capacity, len(a.resources)),
+		until:    until,
 	}
-	a.round.patience.set(a.env, ctx, "round", roundPatience)
+	a.round.patience.set(a.env, ctx, "round", until-now)
 }
 
 // evaluateAgain evaluates between two polls, from the last snapshot.

@@ -2,8 +2,11 @@ package simulation
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/ebbscale/ebb/messages"
 )
@@ -39,5 +42,45 @@ func TestStatusWithoutAnActor(t *testing.T) {
 	}
 	if answer.Status == nil || !reflect.DeepEqual(answer.Status.Silent, []string{"resource A", "resource B"}) || len(answer.Status.Queues) != 1 {
 		t.Errorf("got %+v", answer)
+	}
+}
+
+// TestPlansWithoutAnActor lets a resource type be silent for good. The others are
+// planned for without it, also when polls follow each other faster than a round waits
+// for the last statement.
+func TestPlansWithoutAnActor(t *testing.T) {
+	t.Parallel()
+	for _, polling := range []time.Duration{30 * time.Second, 5 * time.Second, 2 * time.Second, time.Second} {
+		t.Run(polling.String(), func(t *testing.T) {
+			t.Parallel()
+			w, err := New(1, Options{
+				Polling: polling,
+				Queues:  []Queue{{Name: "default", Resources: []string{"A"}}, {Name: "other", Resources: []string{"B"}}},
+				Resources: []Resource{
+					{Name: "A", Max: 2, MaxIdle: time.Minute, MaxSpinUp: 10 * time.Minute},
+					{Name: "B", Max: 2, MaxIdle: time.Minute, MaxSpinUp: 10 * time.Minute},
+				},
+				mistake: &mistake{messages: func(*process) actor.ReceiverMiddleware {
+					return func(next actor.ReceiverFunc) actor.ReceiverFunc {
+						return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+							if _, asked := envelope.Message.(messages.ResourceMessage); !asked || !strings.Contains(ctx.Self().GetId(), "resource-B") {
+								next(ctx, envelope)
+							}
+						}
+					}
+				}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if err := w.Enqueue("default", 1, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			w.Advance(3 * time.Minute)
+			if n := len(w.Cloud().Instances()); n != 1 {
+				t.Errorf("%d instances were launched for the task of the type that answers", n)
+			}
+		})
 	}
 }
