@@ -376,6 +376,35 @@ func TestReloadByOperator(t *testing.T) {
 	}
 }
 
+// TestReloadWithoutTheEventServer changes the configuration while the event server
+// cannot be reached: nobody would read it again later.
+func TestReloadWithoutTheEventServer(t *testing.T) {
+	defer leaks.None(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer func() { r.close() }()
+	server, err := bus.Start(t.Context(), bus.ServerConfig{StateDir: filepath.Join(r.dir, "nats"), Listen: "127.0.0.1:0", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := r.load("1h", 1)
+	file.NATS.URL = server.URL()
+	changed := r.load("1h", 2)
+	changed.NATS = file.NATS
+	process, err := app.Start(t.Context(), app.Options{
+		File: file, Version: "test", Log: zerolog.Nop(), Load: func() (config.File, error) { return changed, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := process.Reload(t.Context(), "a test"); err != nil || len(done.Changes) != 1 {
+		t.Errorf("reloaded %+v, %v", done, err)
+	}
+	process.Abandon()
+}
+
 // TestReloadByItself changes the file of a running process and tells it nothing.
 // When a change counts as one is TestWatchFile's.
 func TestReloadByItself(t *testing.T) {

@@ -90,6 +90,7 @@ type Process struct {
 	prices  prices.List
 	// clients are the ones in use; guarded by mu once the process runs.
 	clients map[messages.AutoscalerName]*clearml.Client
+	ledgers map[messages.AutoscalerName]*bus.Ledger // as clients
 	// carrier is what all calls to AWS go over: one for all configurations that
 	// there ever are, since connections of the SDK cannot be closed.
 	carrier httpCarrier
@@ -160,7 +161,8 @@ func Start(ctx context.Context, options Options) (*Process, error) {
 	p := &Process{
 		options: options, log: options.Log, runner: newRunner(ctx), modes: make(map[messages.AutoscalerName]messages.OnShutdown),
 		holder: holder(), prices: prices.OnDemand(),
-		clients: make(map[messages.AutoscalerName]*clearml.Client), carrier: ec2.NewHTTPClient(),
+		clients: make(map[messages.AutoscalerName]*clearml.Client), ledgers: make(map[messages.AutoscalerName]*bus.Ledger),
+		carrier: ec2.NewHTTPClient(),
 	}
 	names := make([]messages.AutoscalerName, 0, len(translated))
 	for _, t := range translated {
@@ -274,7 +276,7 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 	if err != nil {
 		return actors.Config{}, nil, err
 	}
-	ledger, err := p.bus.OpenLedger(ctx, bus.LedgerConfig{Autoscaler: t.Name})
+	ledger, err := p.ledger(ctx, t.Name)
 	if err != nil {
 		return actors.Config{}, nil, err
 	}
@@ -296,6 +298,19 @@ func (p *Process) assemble(ctx context.Context, options Options, t Translated) (
 		})
 	}
 	return cfg, tracker, nil
+}
+
+// ledger is that of an autoscaler. It is opened once: a new configuration is no matter
+// of the event server, and is taken over also while that cannot be reached.
+func (p *Process) ledger(ctx context.Context, name messages.AutoscalerName) (*bus.Ledger, error) {
+	if opened := p.ledgers[name]; opened != nil {
+		return opened, nil
+	}
+	opened, err := p.bus.OpenLedger(ctx, bus.LedgerConfig{Autoscaler: name})
+	if err == nil {
+		p.ledgers[name] = opened
+	}
+	return opened, err
 }
 
 // priceOf estimates what an hour of an offering of a resource type costs.
