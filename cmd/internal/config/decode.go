@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,12 +128,30 @@ func (d *decoder) text(path string, v any) string {
 	case loose:
 		return string(v)
 	}
-	fix := "write text"
-	if isScalar(v) {
-		fix = fmt.Sprintf("write it in quotes: \"%v\"", v)
-	}
-	d.fail(path, "must be text, is "+kindOf(v), fix)
+	d.fail(path, "must be text, is "+kindOf(v), d.quoted(path, v))
 	return ""
+}
+
+// quoted says how to write a value that is no text. Quotes cure only what is right
+// as text: a port alone is no address, in quotes or without.
+func (d *decoder) quoted(path string, v any) string {
+	if !isScalar(v) {
+		return "write text"
+	}
+	k, _ := d.keys.At(path)
+	text := fmt.Sprint(v)
+	fits := k.Pattern == "" || regexp.MustCompile(k.Pattern).MatchString(text)
+	switch {
+	case k.Type == "host:port" && withHost(text, "") != "":
+		return "write " + withHost(text, "")
+	case len(k.Words) > 0 && !slices.Contains(k.Words, text):
+		return "write " + either(k.Words)
+	case !fits && k.Fix != "":
+		return k.Fix
+	case !fits && len(k.Examples) > 0:
+		return "write text such as " + k.Examples[0]
+	}
+	return fmt.Sprintf("write it in quotes: \"%v\"", v)
 }
 
 // secret is text; messages about it never show it.

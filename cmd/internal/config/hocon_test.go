@@ -72,7 +72,7 @@ func TestHOCONFile(t *testing.T) {
 		"an include":                    {"include \"other.conf\"", "include is not supported"},
 		"an empty element":              {"autoscalers = [null]", "autoscalers[0]: is empty"},
 		"a list at the top":             {"[1]", "the file is not an object"},
-		"a number with a unit":          {"log.level = 5", `log.level: must be text, is a number; write it in quotes: "5"`},
+		"a number with a unit":          {"log.level = 5", `log.level: must be text, is a number; write trace, debug, info, warn or error`},
 		"a key with a dot in quotes":    {`"log.level" = info`, "log.level: is not a key"},
 		"a negative number":             {"autoscalers = [{resources: [{max_instances: -1}]}]", "max_instances: -1 is less than 1"},
 		"joined words":                  {"log.level = in fo", `"in fo" is not one of its values`},

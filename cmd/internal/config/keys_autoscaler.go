@@ -12,7 +12,12 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 // urlPattern is the form of addresses, which the checks look at more closely.
 const urlPattern = `^https?://[^@\s?#]+$`
 
-const regionPattern = `^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`
+// regionBody is the form of AWS's regions, made of the words that AWS uses: a part of
+// the world, or a partition with one, a direction, and a number. Regions that do not
+// exist yet pass. The SDK's own list is internal, and takes any word for a direction.
+const regionBody = `([a-z]{2}|us-gov|us-iso[a-z]?|eu-iso[a-z]?|eusc-[a-z]{2})-(central|(north|south)(east|west)?|east|west)-(1[0-9]|[1-9])`
+
+const regionPattern = `^` + regionBody + `$`
 
 // autoscalerKeys are the keys of an autoscaler without its resources.
 func autoscalerKeys() []Key {
@@ -57,7 +62,7 @@ func serverKeys() []Key {
 		{
 			Path: "autoscalers[].aws.region", Kind: KindText, Type: "region", Title: "Region", Required: true, Pattern: regionPattern,
 			Text: "The region in which instances are launched.", Examples: []string{"us-east-1"}, ClearML: "AWS Region (`cloud_credentials_region`)",
-			Missing: "write the region to launch in, such as us-east-1", What: "a region", Fix: "write a region, such as us-east-1",
+			Missing: "write the region to launch in, such as us-east-1", What: "a region of AWS", Fix: "write one as AWS spells it, such as us-east-1",
 		},
 		{
 			Path: "autoscalers[].aws.use_iam_role", Kind: KindFlag, Title: "Use an IAM role", Default: "false",
@@ -104,7 +109,8 @@ func behaviorKeys() []Key {
 		},
 		{
 			Path: "autoscalers[].polling_interval", Kind: KindDuration, Title: "Polling interval", Default: "1m", Shortest: time.Second,
-			Text: "Time between two looks at the queues; at least `1s`.", ClearML: "Polling Interval (`polling_interval_time_min`)",
+			Longest: time.Hour, // above, waiting tasks look as if nobody was there
+			Text:    "Time between two looks at the queues, `1s` to `1h`: tasks wait that long before anybody sees them.", ClearML: "Polling Interval (`polling_interval_time_min`)",
 		},
 		{
 			Path: "autoscalers[].max_lifetime", Kind: KindDuration, Title: "Max lifetime", Off: true, Default: "0s", Otherwise: "`0s` (off)",

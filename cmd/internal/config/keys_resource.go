@@ -66,7 +66,7 @@ func placeKeys() []Key {
 	return []Key{
 		{
 			Path: "autoscalers[].resources[].availability_zones", Kind: KindList, Title: "Availability zones", Otherwise: "required, or subnets", Separator: ",",
-			Pattern: `^([a-z]{2,4}(-[a-z]+)+-\d{1,2}(-[a-z0-9-]+)?[a-z]|` + ZoneAuto + `)$`, Examples: []string{"us-east-1a", ZoneAuto},
+			Pattern: `^(` + regionBody + `([a-z]|(-[a-z0-9]+)+)|` + ZoneAuto + `)$`, Examples: []string{"us-east-1a", ZoneAuto},
 			Text: "Zones of the region, or `[auto]` when AWS may choose. With subnets: as many, position by position.", ClearML: "Availability Zone (`availability_zone`)",
 		},
 		{

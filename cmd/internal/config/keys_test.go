@@ -265,16 +265,16 @@ func TestSchemaTakesGoodFiles(t *testing.T) {
 // values agree, how long a duration is, what a reference gives, what is in a script.
 func notOfTheSchema() []string {
 	return []string{
-		"api_server_missing", "api_server_port", "autoscaler_name_twice", "aws_credentials_missing",
+		"api_server_is_the_files_server", "api_server_is_the_web_server", "api_server_missing", "api_server_port", "autoscaler_name_twice", "aws_credentials_missing",
 		"aws_key_and_role", "aws_key_without_secret", "aws_secret_without_key", "clearml_access_key_missing",
 		"clearml_conf_garbage", "clearml_conf_unclosed", "clearml_credentials_missing",
 		"clearml_secret_key_missing", "dead_man_too_short", "docker_mode_without_image", "fallback_on_demand",
 		"git_password_without_user", "git_user_without_password",
-		"http_password_in_the_clear", "http_tls_half", "http_user_alone", "init_script_nul", "init_script_of_resource_nul",
+		"http_listen_of_nats", "http_password_in_the_clear", "http_tls_half", "http_user_alone", "init_script_nul", "init_script_of_resource_nul",
 		"launch_parameters_placement_zone", "lease_ttl_too_long", "lease_ttl_too_short",
 		"max_lifetime_below_own_spin_up", "max_lifetime_below_spin_up", "max_spin_up_time_zero",
-		"nats_creds_without_url", "nats_login_without_url", "nats_nkey_without_url", "nats_several_logins",
-		"nats_tls_without_url", "nats_url_and_listen", "polling_interval_too_short", "queue_missing",
+		"nats_creds_without_url", "nats_listen_of_http", "nats_login_without_url", "nats_nkey_without_url", "nats_several_logins",
+		"nats_tls_without_url", "nats_url_and_listen", "polling_interval_too_long", "polling_interval_too_short", "queue_missing",
 		"queues_disagree_less", "queues_disagree_more", "queues_listed_twice", "queues_of_unknown_resource",
 		"reference_env_missing", "reference_file_directory", "reference_file_missing", "reference_incomplete",
 		"reference_value_not_printed", "resource_name_twice", "spot_max_price_on_demand", "tags_twice",

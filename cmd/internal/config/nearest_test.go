@@ -23,3 +23,29 @@ func TestNearestKey(t *testing.T) {
 		}
 	}
 }
+
+// TestNearestIsNear holds that a guess has most of its letters in common with what
+// was written.
+func TestNearestIsNear(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		word  string
+		known []string
+		want  string
+	}{
+		{"kill", []string{"keep", "idle", "all"}, ""},
+		{"al", []string{"keep", "idle", "all"}, ""},
+		{"alll", []string{"keep", "idle", "all"}, "all"},
+		{"idel", []string{"keep", "idle", "all"}, "idle"},
+		{"ssd", []string{"gp3", "st1"}, ""},
+		{"b", []string{"a"}, ""},
+		{"", []string{"a"}, ""},
+		{"ami", []string{"ami_id"}, "ami_id"},
+		{"on-demand", []string{"spot", "on_demand"}, "on_demand"},
+		{"Trainingg", []string{"train", "training"}, "training"},
+	} {
+		if got := config.Nearest(test.word, test.known); got != test.want {
+			t.Errorf("%s of %v: %q, want %q", test.word, test.known, got, test.want)
+		}
+	}
+}

@@ -82,9 +82,10 @@ func sorted(problems []Problem) Errors {
 func Nearest(word string, known []string) string { return nearest(word, known) }
 
 // nearest returns the word of known that is closest to word, or "" when none is
-// close enough to be what was meant.
+// close enough to be what was meant: of kill and all hardly a letter is the same,
+// and a wrong guess is worse than none.
 func nearest(word string, known []string) string {
-	best, least := "", max(2, len(word)/3)+1
+	best, least := "", len(word)
 	word = strings.ToLower(word)
 	for _, k := range known {
 		lower := strings.ToLower(k)
@@ -92,11 +93,21 @@ func nearest(word string, known []string) string {
 		if len(word) > 2 && strings.HasPrefix(lower, word+"_") || len(lower) > 2 && strings.HasPrefix(word, lower+"_") {
 			d = 1 // ami is short for ami_id
 		}
-		if d < least {
+		if d < least && d <= slips(min(len(word), len(k))) {
 			best, least = k, d
 		}
 	}
 	return best
+}
+
+// slips is how many letters may be wrong in a word of a length that is still meant:
+// one in a short word, one in three of a longer one, none where nothing would be left.
+func slips(length int) int {
+	const short = 3
+	if length < short {
+		return 0
+	}
+	return length / short
 }
 
 // editDistance counts the single-byte insertions, deletions, replacements and

@@ -76,16 +76,28 @@ func (c *checker) oneOf(path, value string) {
 	if slices.Contains(words, value) {
 		return
 	}
-	fix := "write " + strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	fix := "write " + either(words)
 	if near := nearest(value, words); near != "" && value != "" {
 		fix += " (did you mean " + near + "?)"
 	}
 	c.add(path, c.show(path, value)+" is not one of its values", fix)
 }
 
+// either lists words to choose from.
+func either(words []string) string {
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
 func (c *checker) longEnough(path string, value time.Duration) {
 	if least := c.key(path).Shortest; value < least {
 		c.add(path, shortDuration(value)+" is too short", "write at least "+shortDuration(least))
+	}
+}
+
+// shortEnough checks an upper limit; why says what a longer time would mean.
+func (c *checker) shortEnough(path string, value time.Duration, why string) {
+	if most := c.key(path).Longest; value > most {
+		c.add(path, shortDuration(value)+" is too long: "+why, "write at most "+shortDuration(most))
 	}
 }
 
@@ -146,11 +158,9 @@ func (c *checker) process(f File) {
 	c.oneOf("log.level", f.Log.Level)
 	c.oneOf("log.format", f.Log.Format)
 	c.longEnough("lease.ttl", f.Lease.TTL)
-	if most := c.key("lease.ttl").Longest; f.Lease.TTL > most {
-		c.add("lease.ttl", shortDuration(f.Lease.TTL)+" is too long: after a crash nobody acts for that time", "write at most "+shortDuration(most))
-	}
-
+	c.shortEnough("lease.ttl", f.Lease.TTL, "after a crash nobody acts for that time")
 	c.http(f.HTTP)
+	c.apart(f)
 	if f.NATS.URL == "" {
 		c.embeddedServer(f.NATS)
 	} else {
@@ -167,7 +177,7 @@ func (c *checker) http(h HTTP) {
 		return
 	}
 	if _, port, err := net.SplitHostPort(h.Listen); err != nil || !validPort(port) {
-		c.add("http.listen", c.show("http.listen", h.Listen)+" is not host:port", "write "+httpDefault+", or off for no dashboard")
+		c.add("http.listen", c.show("http.listen", h.Listen)+" is not host:port", "write "+withHost(h.Listen, httpDefault)+", or off for no dashboard")
 	}
 	if h.Token.IsSet() && len(h.Token.Reveal()) < tokenLeast {
 		c.add("http.token", fmt.Sprintf("is shorter than %d characters and can be guessed", tokenLeast), "write a longer one, such as the output of: openssl rand -hex 24")
@@ -185,6 +195,43 @@ func (c *checker) http(h HTTP) {
 	if (h.TLS.CertFile == "") != (h.TLS.KeyFile == "") {
 		c.add("http.tls", "has only one of cert_file and key_file", "write both, or neither")
 	}
+}
+
+// withHost is a port alone as host:port on this machine, anything else the default.
+func withHost(listen, otherwise string) string {
+	if port := strings.TrimPrefix(listen, ":"); validPort(port) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return otherwise
+}
+
+// apart checks that the two servers of the process do not want the same address.
+func (c *checker) apart(f File) {
+	if f.NATS.URL != "" || f.HTTP.Listen == HTTPOff {
+		return
+	}
+	host, port, err := net.SplitHostPort(f.HTTP.Listen)
+	other, otherPort, otherErr := net.SplitHostPort(f.NATS.Listen)
+	if err != nil || otherErr != nil || port != otherPort || !overlap(host, other) {
+		return
+	}
+	at, text, away := "nats.listen", f.NATS.Listen, "http.listen"
+	if !c.d.wrote("nats.listen") {
+		at, text, away = "http.listen", f.HTTP.Listen, "nats.listen"
+	}
+	c.add(at, c.show(at, text)+" is the address of "+away+" too: one program can listen there", "write another port; the defaults are nats.listen: "+listenDefault+" and http.listen: "+httpDefault)
+}
+
+// overlap reports whether listening at a takes b: the same host, or all hosts.
+func overlap(a, b string) bool {
+	plain := func(host string) string {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			return ""
+		}
+		return strings.Replace(host, "localhost", "127.0.0.1", 1)
+	}
+	a, b = plain(a), plain(b)
+	return a == b || a == "" || b == ""
 }
 
 func (c *checker) externalServer(n NATS) {
@@ -229,7 +276,7 @@ func (c *checker) embeddedServer(n NATS) {
 	}
 	host, port, err := net.SplitHostPort(n.Listen)
 	if err != nil || !validPort(port) {
-		c.add("nats.listen", c.show("nats.listen", n.Listen)+" is not host:port", "write "+listenDefault)
+		c.add("nats.listen", c.show("nats.listen", n.Listen)+" is not host:port", "write "+withHost(n.Listen, listenDefault))
 		return
 	}
 	ip := net.ParseIP(host)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -19,6 +20,7 @@ func (c *checker) autoscaler(path string, a Autoscaler) {
 	c.longEnough(at("max_idle_time"), a.MaxIdleTime)
 	c.longEnough(at("max_spin_up_time"), a.MaxSpinUpTime)
 	c.longEnough(at("polling_interval"), a.PollingInterval)
+	c.shortEnough(at("polling_interval"), a.PollingInterval, "tasks would wait that long before anybody looks, as in an outage")
 	c.lifetimes(path, a)
 	c.workersPrefix(at("workers_prefix"), a.WorkersPrefix)
 	c.docker(path, a)
@@ -83,6 +85,7 @@ func (c *checker) clearml(path string, s ClearML) {
 	at := func(key string) string { return child(path, key) }
 	if c.required(at("api_server"), s.APIServer) {
 		c.address(at("api_server"), s.APIServer, "http", "https")
+		c.notHostedElse(at("api_server"), s.APIServer)
 	}
 	c.address(at("web_server"), s.WebServer, "http", "https")
 	c.address(at("files_server"), s.FilesServer, "http", "https")
@@ -97,6 +100,25 @@ func (c *checker) clearml(path string, s ClearML) {
 	case s.SecretKey == "":
 		c.add(at("secret_key"), "is missing beside access_key", `write "${ENV:NAME}" or "${FILE:/path}", or set CLEARML_API_SECRET_KEY`)
 	}
+}
+
+// notHostedElse refuses the other servers of ClearML's hosted service, whose addresses
+// are at hand in a browser: asked as an API server they answer a web page.
+func (c *checker) notHostedElse(path, value string) {
+	u, err := url.Parse(value)
+	if err != nil {
+		return
+	}
+	domain, hosted := strings.CutSuffix(strings.ToLower(u.Hostname()), ".clear.ml")
+	server, rest, _ := strings.Cut(domain, ".")
+	what, other := map[string]string{"app": "web application", "files": "files server"}[server]
+	if !hosted || !other {
+		return
+	}
+	if rest != "" {
+		rest += "."
+	}
+	c.add(path, c.show(path, value)+" is ClearML's "+what+", not its API server", "write https://api."+rest+"clear.ml")
 }
 
 func (c *checker) aws(path string, s AWS) {

@@ -347,6 +347,11 @@ func processFaults() map[string]fault {
 			spoil: func(c *clinic) { c.edit(`http: {listen: "off"}`, `http: {listen: "203.0.113.7:8480"}`) },
 			id:    doctor.HTTPListen, message: "cannot assign", fix: "http.listen",
 		},
+		"dashboard in clear text for other machines": {
+			// An address of documentation: nothing listens there, nor can.
+			spoil: func(c *clinic) { c.edit(`http: {listen: "off"}`, `http: {listen: "203.0.113.7:8480"}`) },
+			id:    doctor.HTTPListen, subject: "clear text", status: doctor.Warn, message: "travel in the clear", fix: "behind_tls_proxy",
+		},
 		"dashboard's certificate that is not there": {
 			spoil: func(c *clinic) {
 				c.edit(`http: {listen: "off"}`, `http: {listen: "127.0.0.1:8481", tls: {cert_file: /no/such.pem, key_file: /no/such.key}}`)
@@ -355,6 +360,25 @@ func processFaults() map[string]fault {
 		},
 		"dashboard's certificate that has expired":       expiring(-time.Hour, "expired on"),
 		"dashboard's certificate that is soon to expire": expiring(100*time.Hour, "in 4 days"),
+	}
+}
+
+// TestTLSInFront: with TLS of its own or of a proxy nothing travels in the clear, and
+// on loopback nothing travels.
+func TestTLSInFront(t *testing.T) {
+	t.Parallel()
+
+	files := certtest.SelfSigned(t, t.TempDir(), time.Now().Add(2400*time.Hour))
+	for _, listen := range []string{
+		`{listen: "203.0.113.7:8480", behind_tls_proxy: true}`,
+		fmt.Sprintf(`{listen: "203.0.113.7:8480", tls: {cert_file: %s, key_file: %s}}`, files.Cert, files.Key),
+		fmt.Sprintf(`{listen: %q}`, freeport.Address(t)),
+	} {
+		c := newClinic(t)
+		c.edit(`http: {listen: "off"}`, "http: "+listen)
+		if check, warned := find(c.examine(), doctor.HTTPListen, "clear text"); warned {
+			t.Errorf("%s: %+v", listen, check)
+		}
 	}
 }
 

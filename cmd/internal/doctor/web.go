@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ebbscale/ebb/cmd/internal/certificate"
+	"github.com/ebbscale/ebb/cmd/internal/config"
 )
 
 // renewBefore is when a certificate is soon to expire: those who renew by themselves
@@ -31,6 +32,7 @@ func checkWeb(ctx context.Context, s *sheet, options Options) {
 		}
 		judgeCertificate(s, certificate.Ends(pair))
 	}
+	judgeClearText(s, c)
 	const fix = "write a free address as http.listen, such as 127.0.0.1:8481, or off"
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", c.Listen)
@@ -43,6 +45,18 @@ func checkWeb(ctx context.Context, s *sheet, options Options) {
 	default:
 		s.warn(HTTPListen, "", c.Listen+" is taken; ebb would run, and serve once it is free", "leave it so if that is an ebb of yours; else "+fix)
 	}
+}
+
+// judgeClearText says when others on the network could read along. It may be meant so
+// where the network is private, as between the containers of a pod.
+func judgeClearText(s *sheet, c config.HTTP) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	ip := net.ParseIP(host)
+	if err != nil || c.TLS.CertFile != "" || c.BehindTLSProxy || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return
+	}
+	s.warn(HTTPListen, "clear text", c.Listen+" can be reached from other machines and has no TLS: the token would travel in the clear",
+		"write http.tls; or 127.0.0.1 as the host; or http.behind_tls_proxy: true when a proxy in front speaks TLS and nobody comes past it; leave it so only where the network is private, such as a pod's")
 }
 
 // judgeCertificate says when the certificate expires: browsers and Prometheus will
