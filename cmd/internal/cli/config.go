@@ -123,7 +123,8 @@ func (i *invocation) importCommand() *cobra.Command {
 			"the application's JSON, a vault's auto_scaler.v1 section) into one of ebb.\n\n" +
 			"What was not taken over or is still to be filled in is on standard error. The\n" +
 			"credentials in FILE are written as they are, so that the result works: keep it\n" +
-			"private, or better, replace them by ${ENV:NAME} or ${FILE:/path}.",
+			"private, or better, replace them by ${ENV:NAME} or ${FILE:/path}. A FILE of ebb's\n" +
+			"own keeps its references.",
 		Args: files(1, 1),
 	}
 	c.Flags().StringVar(&from, "from", "", "format of FILE: yaml, json or hocon; found out when not given")
@@ -143,14 +144,14 @@ func (i *invocation) importCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f, notes, err := config.Import(data, from)
+		converted, err := config.Convert(data, from, to)
 		if err != nil {
 			return fmt.Errorf("import %s: %w", args[0], err)
 		}
-		for _, note := range notes {
+		for _, note := range converted.Notes {
 			fmt.Fprintln(i.Stderr, "note: "+note.String())
 		}
-		return i.export(f, to, true, output)
+		return i.deliver(converted.Text, converted.Secrets, output)
 	})
 	return c
 }
@@ -236,22 +237,24 @@ func (i *invocation) read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// export writes a configuration and says when that wrote secrets.
+// export writes a configuration.
 func (i *invocation) export(f config.File, format config.Format, withSecrets bool, output string) error {
 	data, err := config.Export(f, format, withSecrets)
 	if err != nil {
 		return err
 	}
-	secret := ""
+	secrets := false
 	if withSecrets {
-		holds, err := holdsSecrets(f)
-		if err != nil {
+		if secrets, err = holdsSecrets(f); err != nil {
 			return err
 		}
-		if holds {
-			secret = "credentials are written as they are: keep the output private"
-		}
 	}
+	return i.deliver(data, secrets, output)
+}
+
+// deliver prints a configuration or writes its file, and says when it has secrets.
+func (i *invocation) deliver(data []byte, secrets bool, output string) error {
+	var err error
 	if output == "" {
 		_, err = i.Stdout.Write(data)
 	} else {
@@ -263,8 +266,8 @@ func (i *invocation) export(f config.File, format config.Format, withSecrets boo
 	if output != "" {
 		fmt.Fprintf(i.Stderr, "note: wrote %s, readable by you alone (mode 0600)\n", output)
 	}
-	if secret != "" {
-		fmt.Fprintln(i.Stderr, "note: "+secret)
+	if secrets {
+		fmt.Fprintln(i.Stderr, "note: credentials are written as they are: keep the output private")
 	}
 	return nil
 }

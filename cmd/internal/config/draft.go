@@ -36,6 +36,13 @@ func ReadDraft(name string, data []byte) (Draft, []Note, error) {
 		draft, err := DraftOf(f)
 		return draft, notes, err
 	}
+	draft, more, err := ownDraft(doc)
+	return draft, append(notes, more...), err
+}
+
+// ownDraft is a file of ebb's own keys as a draft, without the marks of an export that
+// left secrets out.
+func ownDraft(doc *document) (Draft, []Note, error) {
 	d, _, err := decodeDraft(doc)
 	if err != nil {
 		return nil, nil, err
@@ -43,6 +50,7 @@ func ReadDraft(name string, data []byte) (Draft, []Note, error) {
 	if len(d.problems) > 0 {
 		return nil, nil, sorted(d.problems)
 	}
+	var notes []Note
 	for _, path := range d.redactions {
 		remove(doc.root, path)
 		notes = append(notes, Note{Path: path, Message: "was exported without its secret and is unset; write it"})
@@ -181,6 +189,13 @@ func decodeDraft(doc *document) (*decoder, File, error) {
 	return d, f, nil
 }
 
+// IsOneReference reports whether text is one reference and nothing else, as a secret
+// must be that is kept out of a file.
+func IsOneReference(text string) bool {
+	references := References(text)
+	return len(references) == 1 && text == references[0].String()
+}
+
 // IsReference reports whether text refers to an environment variable or a file.
 func IsReference(text string) bool { return len(References(text)) > 0 }
 
@@ -190,6 +205,9 @@ type ReferenceTo struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 }
+
+// String is the reference as a file has it.
+func (r ReferenceTo) String() string { return "${" + r.Kind + ":" + r.Name + "}" }
 
 // References are the references in text, in their order.
 func References(text string) []ReferenceTo {

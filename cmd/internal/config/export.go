@@ -26,17 +26,21 @@ func Export(f File, format Format, withSecrets bool) ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
+	if format == YAML && !withSecrets {
+		root.HeadComment = "Exported without secrets: replace each " + Redacted + " before use."
+	}
+	return encode(root, format)
+}
+
+// encode writes what the exporter built.
+func encode(root *yaml.Node, format Format) ([]byte, error) {
+	var b bytes.Buffer
 	switch format {
 	case JSON:
-		var b bytes.Buffer
 		writeJSON(&b, root, "")
 		b.WriteByte('\n')
 		return b.Bytes(), nil
 	case YAML:
-		if !withSecrets {
-			root.HeadComment = "Exported without secrets: replace each " + Redacted + " before use."
-		}
-		var b bytes.Buffer
 		encoder := yaml.NewEncoder(&b)
 		encoder.SetIndent(2)
 		if err := encoder.Encode(root); err != nil {

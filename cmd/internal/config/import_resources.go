@@ -75,17 +75,12 @@ func (t *translator) resources(doc *document, s setting) {
 				break
 			}
 		}
-		r := t.resource(doc, item(s.source, i), item(path, i), name, fields)
-		if r["availability_zones"] == nil && r["subnets"] == nil {
-			// In the application an empty zone means this; the wizard demands one.
-			r["availability_zones"] = []any{ZoneAuto}
-			t.note(item(s.source, i), "", "no zone and no subnet: taken as AWS's choice, availability_zones: [auto]")
-		}
+		t.resource(doc, item(s.source, i), item(path, i), name, fields)
 	}
 }
 
-// resource takes over the fields of one resource and returns it.
-func (t *translator) resource(doc *document, source, path, name string, fields map[string]any) map[string]any {
+// resource takes over the fields of one resource.
+func (t *translator) resource(doc *document, source, path, name string, fields map[string]any) {
 	list, _ := t.autoscaler["resources"].([]any)
 	base := item(child(own, "resources"), len(list))
 	r := map[string]any{"name": t.resourceName(source, name, names(list))}
@@ -114,8 +109,13 @@ func (t *translator) resource(doc *document, source, path, name string, fields m
 		}
 	}
 	t.dropLooseEnds(r, base)
+	if r["availability_zones"] == nil && r["subnets"] == nil {
+		// An empty zone means this in the application. The wizard demands one, and
+		// whoever emptied it in its file can have meant nothing else.
+		t.set(r, base, "availability_zones", source, []any{ZoneAuto})
+		t.note(source, child(base, "availability_zones"), "no zone and no subnet: taken as AWS's choice, [auto]")
+	}
 	t.autoscaler["resources"] = append(list, r)
-	return r
 }
 
 // dropLooseEnds removes what means nothing without another key.

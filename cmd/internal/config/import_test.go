@@ -118,6 +118,41 @@ func TestImportSmall(t *testing.T) {
 	}
 }
 
+// TestImportWithoutZone takes a resource without zone and subnet for one of which AWS
+// chooses the zone, and says so, whichever form the resources have.
+func TestImportWithoutZone(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"wizard":      `{"resource_configurations": {"gpu": {"instance_type": "g5.xlarge", "ami_id": "ami-0123456789abcdef0", "availability_zone": ""}}, "queues": {"gpu": [["gpu", 2]]}}`,
+		"application": `{"resource_configurations": [{"resource_name": "gpu", "instance_type": "g5.xlarge", "queue_name": "gpu", "availability_zone": null}]}`,
+		"as text":     `{"resource_configurations": "{\"gpu\": {\"instance_type\": \"g5.xlarge\"}}"}`,
+	} {
+		f, notes, err := config.Import([]byte(text), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if zones := f.Autoscalers[0].Resources[0].AvailabilityZones; len(zones) != 1 || zones[0] != config.ZoneAuto {
+			t.Errorf("%s: zones are %q", name, zones)
+		}
+		said := 0
+		for _, n := range notes {
+			if n.Path == "autoscalers[0].resources[0].availability_zones" {
+				said++
+				if !strings.Contains(n.Message, "[auto]") {
+					t.Errorf("%s: %s", name, n)
+				}
+			}
+		}
+		if said != 1 {
+			t.Errorf("%s: %d notes about the zones: %v", name, said, notes)
+		}
+	}
+	f, _, err := config.Import([]byte(`{"resource_configurations": {"gpu": {"instance_type": "g5.xlarge", "subnet_id": "subnet-0123456789abcdef0"}}}`), "")
+	if err != nil || len(f.Autoscalers[0].Resources[0].AvailabilityZones) != 0 {
+		t.Errorf("with a subnet: %v, %v", f, err)
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, hint, want string }{
