@@ -84,6 +84,15 @@ type question struct {
 	masked bool
 }
 
+// title is the label, with a mark where no answer is needed; a label that says in
+// brackets what that means has no other.
+func (q question) title() string {
+	if q.Required || q.Kind == wizard.Bool || q.Kind == wizard.Choice || q.Default != "" || strings.HasSuffix(q.Label, ")") {
+		return q.Label
+	}
+	return q.Label + " (optional)"
+}
+
 // session is one run through the questions.
 type session struct {
 	o       Options
@@ -215,7 +224,7 @@ func (s *session) prepare(q *question) {
 		return
 	}
 	if !s.o.InlineSecrets {
-		if *q.value != "" && !config.IsReference(*q.value) {
+		if *q.value != "" && !config.IsOneReference(*q.value) {
 			*q.value = q.Default // the secret itself does not go into the file
 		}
 		q.Label += ": where it is found"
@@ -240,7 +249,10 @@ func (s *session) current(questions []question) wizard.Answers {
 
 // check is what is wrong with the text of one question.
 func (s *session) check(step wizard.Step, questions []question, q question, text string) error {
-	if q.Kind == wizard.Secret && !s.o.InlineSecrets && text != "" && !config.IsReference(text) {
+	if q.Kind == wizard.Secret && !s.o.InlineSecrets && text != "" && !config.IsOneReference(text) {
+		if config.IsReference(text) {
+			return errors.New("there is more than one reference: whatever else is written, secret or not, would stand in the file; clear the line (ctrl+u) and write ${ENV:NAME} or ${FILE:/path} alone")
+		}
 		return errors.New("write where the secret is found, ${ENV:NAME} or ${FILE:/path}; to write it into the file start again with --inline-secrets")
 	}
 	a := s.current(questions)

@@ -106,8 +106,8 @@ func (w *whole) View() tea.View {
 // questions, and menus are too short to be searched.
 func keys() *huh.KeyMap {
 	m := huh.NewDefaultKeyMap()
-	m.Input.Submit.SetHelp("enter", "next page • ctrl+c leave without writing")
-	m.Input.Next.SetHelp("enter", "next • ctrl+c leave without writing")
+	m.Input.Submit.SetHelp("enter", "next page • ctrl+u clear • ctrl+c leave without writing")
+	m.Input.Next.SetHelp("enter", "next • ctrl+u clear • ctrl+c leave without writing")
 	m.Text.Submit.SetHelp("enter", "next page")
 	m.Text.NewLine.SetHelp("ctrl+j", "new line")
 	m.Confirm.Submit.SetHelp("enter", "next page")
@@ -121,10 +121,7 @@ func keys() *huh.KeyMap {
 // undoes what a control does to a text that nobody changed.
 func fieldOf(q question) (field huh.Field, keep func()) {
 	keep = func() {}
-	label := q.Label
-	if !q.Required && q.Kind != wizard.Bool && q.Kind != wizard.Choice && q.Default == "" {
-		label += " (optional)"
-	}
+	label := q.title()
 	switch q.Kind {
 	case wizard.Bool:
 		return huh.NewConfirm().Title(label).Description(q.Help).Affirmative("Yes").Negative("No").
@@ -145,6 +142,9 @@ func fieldOf(q question) (field huh.Field, keep func()) {
 	}
 	if q.masked {
 		input.EchoMode(huh.EchoModePassword)
+	}
+	if *q.value != "" && (*q.value == q.Default || *q.value == q.Suggest) {
+		return &proposal{Input: input}, keep
 	}
 	return input, keep
 }

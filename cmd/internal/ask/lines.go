@@ -51,11 +51,7 @@ func (l *lines) page(ctx context.Context, p page) error {
 
 // question asks until the answer is right.
 func (l *lines) question(ctx context.Context, q question) error {
-	l.print("\n%s", q.Label)
-	if !q.Required && q.Kind != wizard.Bool && q.Kind != wizard.Choice && q.Default == "" {
-		l.print(" (optional)")
-	}
-	l.print("\n  %s\n", q.Help)
+	l.print("\n%s\n  %s\n", q.title(), q.Help)
 	for i, c := range q.Choices {
 		l.print("  %d: %s\n", i+1, c.Label)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,5 +164,36 @@ func TestLinesStarted(t *testing.T) {
 	}
 	if problems := wizard.Check(got); len(problems) > 0 {
 		t.Error(problems)
+	}
+}
+
+// TestLinesKeepSecretsOut: text glued to a reference is as much in the file as text
+// alone, so neither is taken.
+func TestLinesKeepSecretsOut(t *testing.T) {
+	t.Parallel()
+	answers := short()
+	glued := []string{"${ENV:CLEARML_API_SECRET_KEY}MYKEY", "MYKEY${FILE:/run/key}", "${ENV:A}${ENV:B}", "$${ENV:A}", "${FILE:/run/key}"}
+	answers = append(append(slices.Clone(answers[:4]), glued...), answers[5:]...)
+	a, out, err := byLines(t.Context(), nil, ask.Options{}, append(answers, "1")...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := a.Text("autoscalers[0].clearml.secret_key"); got != "${FILE:/run/key}" {
+		t.Errorf("took %q", got)
+	}
+	if n := strings.Count(out, "Not right: there is more than one reference"); n != 3 {
+		t.Errorf("refused glued text %d times:\n%s", n, out)
+	}
+	if strings.Contains(out, "MYKEY") {
+		t.Errorf("repeats a secret:\n%s", out)
+	}
+	if !strings.Contains(out, "Access key (leave empty to give a token instead)\n") {
+		t.Errorf("marks a key as optional beside a secret that is not:\n%s", out)
+	}
+	answers = slices.Clone(short())
+	answers = append(append(slices.Clone(answers[:3]), "", "${ENV:CLEARML_AUTH_TOKEN}MYKEY", ""), answers[5:]...)
+	a, out, err = byLines(t.Context(), nil, ask.Options{}, append(answers, "1")...)
+	if err != nil || a.Text("autoscalers[0].clearml.auth_token") != "${ENV:CLEARML_AUTH_TOKEN}" {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -168,8 +168,8 @@ func setAll(a wizard.Answers, autoscaler int, set []string) error {
 			wrong = append(wrong, fmt.Sprintf("--set %s: %s", key, fault))
 			continue
 		}
-		if k, _ := config.KeyAt(path); k.Kind == config.KindSecret && value != "" && !config.IsReference(value) {
-			wrong = append(wrong, fmt.Sprintf("--set %s: others see command lines, so no secret goes there; write ${ENV:NAME} or ${FILE:/path}", key))
+		if k, _ := config.KeyAt(path); k.Kind == config.KindSecret && value != "" && !config.IsOneReference(value) {
+			wrong = append(wrong, fmt.Sprintf("--set %s: others see command lines, so no secret goes there; write one reference and nothing else, ${ENV:NAME} or ${FILE:/path}", key))
 			continue
 		}
 		a.Set(path, value)

@@ -192,6 +192,40 @@ func TestInitForms(t *testing.T) {
 	}
 }
 
+// TestInitFormsReplaceProposals types and pastes over what is proposed, edits it where
+// an arrow came first, and is told when a reference has other text beside it.
+func TestInitFormsReplaceProposals(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ebb.yaml")
+	steps := whole()
+	for n, step := range steps {
+		switch step[0] {
+		case "${ENV:CLEARML_API_SECRET_KEY}":
+			steps[n][1] = "\x1b[D\x1b[CGLUED" + enter
+		case "┃ Workers prefix":
+			steps[n][1] = "\x1b[200~fleet\x1b[201~" + enter
+		case "┃ Polling":
+			steps[n][1] = "\x1b[D\x1b[C0s\x7f\x7f\x7f\x7f20s" + enter
+		case "┃ Availability":
+			steps[n][1] = "us-east-1b" + enter
+		}
+	}
+	at := slices.IndexFunc(steps, func(s [2]string) bool { return s[0] == "AWS (2 of 7)" })
+	steps = slices.Insert(steps, at, [2]string{"more than one reference", "\x15${ENV:MY_KEY}" + enter})
+	code, stderr := conversation(t, []string{"init", path}, steps...)
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	f, err := config.Load(config.Source{Path: path, Environ: []string{"MY_KEY=x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := f.Autoscalers[0]
+	if a.ClearML.SecretKey.Reveal() != "x" || a.WorkersPrefix != "fleet" || a.PollingInterval != 20*time.Second || !slices.Equal(a.Resources[0].AvailabilityZones, []string{"us-east-1b"}) {
+		t.Errorf("got %q, %v, %v", a.WorkersPrefix, a.PollingInterval, a.Resources[0].AvailabilityZones)
+	}
+}
+
 // TestInitFormsLeft leaves in the middle and at the end: nothing is written.
 func TestInitFormsLeft(t *testing.T) {
 	t.Parallel()

@@ -40,11 +40,11 @@ func serverKeys() []Key {
 		},
 		{
 			Path: "autoscalers[].clearml.web_server", Fallback: "CLEARML_WEB_HOST", Kind: KindText, Type: "URL", Title: "Web server", Otherwise: "beside the API server", Pattern: urlPattern,
-			Text: "Address of the ClearML web server. From the API server: `api.x` → `app.x`, port 8008 → 8080; else none.", Examples: []string{"https://app.clear.ml"}, ClearML: "`CLEARML_WEB_HOST`",
+			Text: "Address of the ClearML web server. Derived from the API server when empty: `app.` in the place of `api.`, or port 8080 in the place of 8008; there is none when it has neither.", Examples: []string{"https://app.clear.ml"}, ClearML: "`CLEARML_WEB_HOST`",
 		},
 		{
 			Path: "autoscalers[].clearml.files_server", Fallback: "CLEARML_FILES_HOST", Kind: KindText, Type: "URL", Title: "Files server", Otherwise: "beside the API server", Pattern: urlPattern,
-			Text: "Address of the ClearML files server. From the API server: `api.x` → `files.x`, port 8008 → 8081; else none.", Examples: []string{"https://files.clear.ml"}, ClearML: "`CLEARML_FILES_HOST`",
+			Text: "Address of the ClearML files server. Derived from the API server when empty: `files.` in the place of `api.`, or port 8081 in the place of 8008; there is none when it has neither.", Examples: []string{"https://files.clear.ml"}, ClearML: "`CLEARML_FILES_HOST`",
 		},
 		{
 			Path: "autoscalers[].clearml.access_key", Fallback: "CLEARML_API_ACCESS_KEY", Kind: KindText, Title: "Access key", Otherwise: "required, or auth_token",
@@ -125,7 +125,7 @@ func behaviorKeys() []Key {
 		},
 		{
 			Path: "autoscalers[].workers_prefix", Kind: KindText, Title: "Workers prefix", Default: "dynamic_aws", Pattern: `^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`,
-			Text: "First part of workers' names; no `:`. No other autoscaler on the same ClearML server may have it.", Missing: "write a prefix, such as dynamic_aws", What: "a prefix", ClearML: "Workers Prefix (`workers_prefix`)",
+			Text: "First part of workers' names. It must not contain a colon, and no other autoscaler on the same ClearML server may have it.", Missing: "write a prefix, such as dynamic_aws", What: "a prefix", ClearML: "Workers Prefix (`workers_prefix`)",
 		},
 	}
 }

@@ -94,7 +94,7 @@ func (c *checker) clearml(path string, s ClearML) {
 		c.add(at("auth_token"), "stands beside access_key or secret_key", "keep the token, or the two keys")
 	case s.AuthToken != "":
 	case s.AccessKey == "" && s.SecretKey == "":
-		c.add(at("access_key"), "is missing, and so are secret_key and auth_token", "write access_key and secret_key (ClearML: Settings > Workspace > Create new credentials), or set CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY")
+		c.add(at("access_key"), "is missing", "write access_key and secret_key (ClearML: Settings > Workspace > Create new credentials), or auth_token; or set CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY")
 	case s.AccessKey == "":
 		c.add(at("access_key"), "is missing beside secret_key", "write it, or set CLEARML_API_ACCESS_KEY")
 	case s.SecretKey == "":
@@ -138,7 +138,7 @@ func (c *checker) aws(path string, s AWS) {
 		c.add(at("use_iam_role"), "is true, and there is a key as well", "remove the key, or write use_iam_role: false")
 	case s.UseIAMRole:
 	case !hasKey:
-		c.add(at("access_key_id"), "is missing, and so is secret_access_key", "write both, or use_iam_role: true where ebb runs with an IAM role")
+		c.add(at("access_key_id"), "is missing", "write access_key_id and secret_access_key, or use_iam_role: true where ebb runs with an IAM role")
 	case s.AccessKeyID == "":
 		c.add(at("access_key_id"), "is missing beside secret_access_key or session_token", "write it")
 	case s.SecretAccessKey == "":

@@ -111,7 +111,7 @@ func (c *checker) places(path string, r Resource, region string) {
 	switch opaque := c.d.t.opaque; {
 	case opaque[zones] || opaque[subnets]:
 	case len(r.AvailabilityZones) == 0 && len(r.Subnets) == 0:
-		c.add(zones, "is missing, and so is subnets", "write zones or subnets; write availability_zones: [auto] when AWS may choose")
+		c.add(zones, "is missing", "write zones, or subnets; write availability_zones: [auto] when AWS may choose")
 	case auto && len(r.AvailabilityZones) > 1:
 		c.add(zones, "has auto and zones", "write [auto] alone when AWS may choose, else the zones")
 	case auto && len(r.Subnets) > 0:

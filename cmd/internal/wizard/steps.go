@@ -164,6 +164,8 @@ func required(f *Field) { f.Required = true }
 
 func help(text string) func(*Field) { return func(f *Field) { f.Help = text } }
 
+func label(text string) func(*Field) { return func(f *Field) { f.Label = text } }
+
 func suggest(text string) func(*Field) { return func(f *Field) { f.Suggest = text } }
 
 func byDefault(text string) func(*Field) { return func(f *Field) { f.Default = text } }
@@ -187,7 +189,7 @@ func (b builder) server() Step {
 			b.field("clearml.api_server", suggest("https://api.clear.ml")),
 			b.field("clearml.web_server", example("")),
 			b.field("clearml.files_server", example("")),
-			b.field("clearml.access_key", help("Made by ClearML under Settings > Workspace > Create new credentials. Leave empty to use a token instead.")),
+			b.field("clearml.access_key", label("Access key (leave empty to give a token instead)"), help("Made by ClearML under Settings > Workspace > Create new credentials.")),
 			b.field("clearml.secret_key", required, b.unless("clearml.access_key", "")),
 			b.field("clearml.auth_token", required, byDefault(""), suggest("${ENV:CLEARML_AUTH_TOKEN}"), b.when("clearml.access_key", "")),
 		},

@@ -87,7 +87,8 @@ func Write(a Answers, o Options) (Written, error) {
 	return written, err
 }
 
-// moveSecrets puts a reference in the place of each secret, and returns the paths.
+// moveSecrets puts a reference in the place of each secret, and returns the paths. Text
+// beside a reference may be one.
 func moveSecrets(a Answers) map[string]bool {
 	moved, taken, keys := map[string]bool{}, map[string]bool{}, config.NewKeyTable()
 	for _, v := range a {
@@ -100,7 +101,7 @@ func moveSecrets(a Answers) map[string]bool {
 	for _, path := range slices.Sorted(maps.Keys(a)) {
 		k, _ := keys.At(path)
 		text := a.Text(path)
-		if k.Kind != config.KindSecret || text == "" || config.IsReference(text) {
+		if k.Kind != config.KindSecret || text == "" || config.IsOneReference(text) {
 			continue
 		}
 		name := variableFor(a, path, k.Variable)
