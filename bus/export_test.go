@@ -20,3 +20,6 @@ func FaultOf(detail string) StoreFault { return faultOf(detail) }
 
 // IsLow says whether little is free.
 func IsLow(free int64, was bool) bool { return isLow(free, was) }
+
+// ServerWarns logs a line that the embedded server calls a warning.
+func ServerWarns(log zerolog.Logger, line string) { (&serverLog{log: log}).Warnf("%s", line) }
