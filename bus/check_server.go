@@ -95,7 +95,11 @@ func login(ctx context.Context, config ConnConfig, refused *refusals) (*nats.Con
 	}
 	conn, err := nats.Connect(address, options...)
 	if err != nil {
-		return nil, loginFault(err), err
+		fault := loginFault(err)
+		if text, _ := inWords(err); text != "" {
+			err = plainError{text, err}
+		}
+		return nil, fault, err
 	}
 	return conn, LoginGood, nil
 }

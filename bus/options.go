@@ -111,18 +111,18 @@ func (c ConnConfig) lifecycle() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
 			if !conn.IsClosed() {
-				log.Warn().Err(err).Msg("connection to the event bus lost; trying to get it back")
+				log.Warn().Err(err).Msg("connection to the event server lost; trying to get it back")
 			}
 		}),
 		nats.ReconnectHandler(func(conn *nats.Conn) {
-			log.Info().Str("server", conn.ConnectedAddr()).Msg("connection to the event bus is back")
+			log.Info().Str("server", conn.ConnectedAddr()).Msg("connection to the event server is back")
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			line := log.Warn().Err(err)
 			if sub != nil {
 				line = line.Str("subject", sub.Subject)
 			}
-			line.Msg("event bus reports an error")
+			line.Msg("event server reports an error")
 		}),
 	}
 }

@@ -215,7 +215,10 @@ func TestConnectRefusals(t *testing.T) {
 		"scheme":           {bus.ConnConfig{URL: "nats://a,http://b:secret@c"}, `number 2 has the scheme "http"`},
 		"no host":          {bus.ConnConfig{URL: "nats://u:secret@"}, "number 1 has no host"},
 		"not a URL":        {bus.ConnConfig{URL: "nats://u:secret@h:port"}, "number 1 has no host"},
-		"nobody there":     {bus.ConnConfig{URL: "u:secret@" + nobody}, "at nats://" + nobody},
+		"nobody there":     {bus.ConnConfig{URL: "u:secret@" + nobody}, "at nats://" + nobody + ": nothing answers there; look whether a NATS server runs"},
+		"no such host":     {bus.ConnConfig{URL: "nats://u:secret@no-such-host.invalid"}, "the host no-such-host.invalid is not known"},
+		"something else":   {bus.ConnConfig{URL: "nats://u:secret@" + closing(t, "")}, "what answers there is no NATS server"},
+		"another protocol": {bus.ConnConfig{URL: "nats://u:secret@" + closing(t, "220 mail.example.com ESMTP\r\n")}, "what answers there is no NATS server"},
 		"two logins":       {bus.ConnConfig{URL: "nats://x", User: "u", Password: "secret", Token: "secret"}, "user and password, a token"},
 		"password alone":   {bus.ConnConfig{URL: "nats://x", Password: "secret"}, "without a user"},
 		"no creds file":    {bus.ConnConfig{URL: "nats://x", CredsFile: "/no/such.creds"}, "/no/such.creds"},
@@ -240,6 +243,27 @@ func TestConnectRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// closing is the address of something that greets each caller and hangs up.
+func closing(t *testing.T, greeting string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte(greeting))
+			conn.Close()
+		}
+	}()
+	return listener.Addr().String()
 }
 
 // pki is a certificate authority with one server and one client.

@@ -76,7 +76,7 @@ func (o Options) leaseTiming() messages.LeaseTiming {
 	return messages.LeaseTiming{TTL: scaled(timing.TTL), Renew: scaled(timing.Renew), Margin: scaled(timing.Margin)}
 }
 
-// Process is a running ebb: the event bus and one autoscaler for each
+// Process is a running ebb: the event server and one autoscaler for each
 // configuration.
 type Process struct {
 	options Options

@@ -27,7 +27,7 @@ type serverOptions struct{ config, nats, creds string }
 func (i *invocation) serverFlags(c *cobra.Command, o *serverOptions) {
 	c.Flags().StringVar(&o.config, "config", i.variable(configVariable), "configuration file of the running ebb; default $"+configVariable)
 	_ = c.MarkFlagFilename("config", "yaml", "yml", "json", "conf", "hocon")
-	c.Flags().StringVar(&o.nats, natsURLFlag, "", "address of the NATS server, such as "+natsDefault)
+	c.Flags().StringVar(&o.nats, natsURLFlag, "", "address of the event server (NATS), such as "+natsDefault)
 	c.Flags().StringVar(&o.creds, natsLoginFlag, "", "credentials file for the server of --nats-url")
 }
 
@@ -41,6 +41,11 @@ func (i *invocation) server(cmd *cobra.Command, o serverOptions) (bus.ConnConfig
 		return bus.ConnConfig{}, usagef("--config and --nats-url both say where the event server is; write one of them")
 	case o.creds != "" && o.nats == "":
 		return bus.ConnConfig{}, usagef("--nats-creds-file belongs to --nats-url; a configuration has its own login")
+	}
+	if o.nats != "" {
+		if err := config.CheckNATSURL(o.nats); err != nil {
+			return bus.ConnConfig{}, usagef("--nats-url %w", err)
+		}
 	}
 	log, err := NewLogger(i.Stderr, config.Log{Level: "warn"}, i.Now)
 	if err != nil {

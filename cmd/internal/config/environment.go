@@ -172,6 +172,9 @@ func fallbackLayer(env environment, top map[string]any, origins map[string]strin
 	return map[string]any{"autoscalers": list}
 }
 
+// flagOrigin begins the origin of a value that a flag gave.
+const flagOrigin = "flag --"
+
 // flagKey is a flag and the key that it sets.
 type flagKey struct{ flag, key, usage string }
 
@@ -208,7 +211,7 @@ func flagLayer(fs *pflag.FlagSet, origins map[string]string) (map[string]any, er
 			return "", nil
 		}
 		key := flagKeys()[i].key
-		origins[key] = "flag --" + f.Name
+		origins[key] = flagOrigin + f.Name
 		return strings.ReplaceAll(key, ".", delimiter), loose(f.Value.String())
 	})
 	if err := k.Load(provider, nil); err != nil {

@@ -145,10 +145,11 @@ func layer(doc *document, env environment, src Source) (*tree, []Problem, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	for path := range t.origins {
-		// The file's value is no longer there, so neither are its faults.
+	for path, origin := range t.origins {
+		// The file's value is no longer there, so neither are its faults. Whoever
+		// wrote a flag has it in view, and everybody else of this machine too.
 		delete(t.broken, path)
-		t.hidden[path] = true
+		t.hidden[path] = !strings.HasPrefix(origin, flagOrigin)
 	}
 	for _, p := range expanded.problems {
 		if t.broken[p.Path] {

@@ -67,7 +67,7 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := config.Load(config.Source{Path: path, Flags: flags})
-	if err == nil || !strings.HasPrefix(err.Error(), `flag --log-level: log.level: the value is not one of its values`) {
+	if err == nil || !strings.HasPrefix(err.Error(), `flag --log-level: log.level: "loud" is not one of its values`) {
 		t.Errorf("a bad flag gives %v", err)
 	}
 }

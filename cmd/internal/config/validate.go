@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -127,24 +128,62 @@ func (c *checker) address(path, value string, schemes ...string) {
 	if value == "" {
 		return
 	}
-	fix := fmt.Sprintf("write %s://host or %s://host:port", schemes[len(schemes)-1], schemes[len(schemes)-1])
+	if message, fix := addressFault(value, c.show(path, value), schemes...); message != "" {
+		c.add(path, message, fix)
+	}
+}
+
+// addressFault is what is wrong with a URL and how to write it, both empty when
+// nothing is. shown is the value for messages, the last of schemes the usual one.
+func addressFault(value, shown string, schemes ...string) (message, fix string) {
+	usual := schemes[len(schemes)-1]
+	fix = fmt.Sprintf("write %s://host or %s://host:port", usual, usual)
+	if bare := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?$`); bare.MatchString(value) && strings.Contains(shown, value) {
+		fix = fmt.Sprintf("write %s://%s", usual, value)
+		if usual == "https" {
+			fix += ", or http://" + value + " when it speaks no TLS"
+		}
+	}
 	u, err := url.Parse(value)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		if err == nil && u.User != nil || strings.Contains(value, "@") {
-			c.add(path, "is not a URL", fix)
-			return
+			return "is not a URL", fix
 		}
-		c.add(path, c.show(path, value)+" is not a URL", fix)
+		return shown + " is not a URL", fix
 	case u.User != nil:
-		c.add(path, "contains a login, which would be logged with the URL", "write the URL without it, and the login in its own keys")
+		return "contains a login, which would be logged with the URL", "write the URL without it, and the login in its own keys"
 	case !slices.Contains(schemes, u.Scheme):
-		c.add(path, c.show(path, value)+" does not begin with "+strings.Join(schemes, ":// or ")+"://", fix)
+		return shown + " does not begin with " + strings.Join(schemes, ":// or ") + "://", fix
 	case !validPort(u.Port()) && u.Port() != "":
-		c.add(path, c.show(path, value)+" has a port that does not exist", "write a port from 1 to 65535")
+		return shown + " has a port that does not exist", "write a port from 1 to 65535"
 	case u.RawQuery != "" || u.Fragment != "":
-		c.add(path, "has a ? or # part", "write the address only")
+		return "has a ? or # part", "write the address only"
 	}
+	return "", ""
+}
+
+// natsSchemes are those of nats.url, the usual one last.
+func natsSchemes() []string { return []string{"tls", "ws", "wss", "nats"} }
+
+// CheckNATSURL checks the addresses of a NATS server, with commas between, as Load
+// checks those of nats.url; but a login may be in them, as a command is given one that
+// nobody keeps. No error shows it.
+func CheckNATSURL(list string) error {
+	addresses := split(list, ",")
+	if len(addresses) == 0 {
+		return errors.New("is empty; write nats://host or nats://host:port")
+	}
+	for _, u := range addresses {
+		if parsed, err := url.Parse(u); err == nil && parsed.User != nil {
+			parsed.User = nil
+			u = parsed.String()
+		}
+		if message, fix := addressFault(u, strconv.Quote(u), natsSchemes()...); message != "" {
+			return errors.New(message + "; " + fix)
+		}
+	}
+	return nil
 }
 
 func validPort(port string) bool {
@@ -258,7 +297,7 @@ func (c *checker) externalServer(n NATS) {
 		c.add("nats.listen", "belongs to the embedded server, and nats.url names an external one", "remove one of the two")
 	}
 	for _, u := range split(n.URL, ",") {
-		c.address("nats.url", u, "tls", "ws", "wss", "nats")
+		c.address("nats.url", u, natsSchemes()...)
 	}
 }
 

@@ -67,7 +67,7 @@ func natsFaults() map[string]fault {
 		},
 		"no NATS server": {
 			spoil: func(c *clinic) { c.external(freeport.Address(c.t), goodLogin) },
-			id:    doctor.NATSLogin, message: "no servers available", fix: "nats.url",
+			id:    doctor.NATSLogin, message: "nothing answers there", fix: "nats.url",
 		},
 		"a file that is not there": {
 			spoil: func(c *clinic) { c.external(natsServer(c.t, nil), "creds_file: /none.creds") },
