@@ -204,7 +204,7 @@ func (i *invocation) explainCommand() *cobra.Command {
 	i.argumentFrom(c, queueNames)
 	var o controlOptions
 	jsonFlag(c, &o)
-	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error {
+	return i.controlOver(c, &o, queues(), func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error {
 		why, err := client.Explain(ctx, name, messages.QueueName(args[0]))
 		if err != nil {
 			return err
@@ -324,7 +324,7 @@ func (i *invocation) drainCommand() *cobra.Command {
 	c.Flags().BoolVar(&force, "force", false, "terminate it at once, with whatever it runs")
 	var o controlOptions
 	jsonFlag(c, &o)
-	return i.control(c, &o, func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error {
+	return i.controlOver(c, &o, instances(), func(ctx context.Context, client control.Client, name messages.AutoscalerName, args []string) error {
 		done, err := client.Drain(ctx, name, control.DrainRequest{By: i.me(), Instance: messages.InstanceID(args[0]), Force: force})
 		if err != nil {
 			return err
@@ -395,7 +395,7 @@ func (i *invocation) reloadCommand() *cobra.Command {
 			fmt.Fprintln(i.Stdout, line)
 		}
 		for _, line := range done.Restart {
-			fmt.Fprintln(i.Stdout, "not yet: "+line)
+			fmt.Fprintln(i.Stdout, "needs a restart: "+line)
 		}
 		return nil
 	})

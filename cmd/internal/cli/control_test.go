@@ -231,8 +231,8 @@ func again(want string, do func() string) string {
 	return got
 }
 
-// TestControlSeveral has two autoscalers: status shows both, everything else wants
-// to know which.
+// TestControlSeveral has two autoscalers: status shows both, what names a queue or an
+// instance finds whose it is, everything else wants to know which.
 func TestControlSeveral(t *testing.T) {
 	t.Parallel()
 	prod, dev := &fakeService{status: busyStatus()}, devService()
@@ -243,6 +243,10 @@ func TestControlSeveral(t *testing.T) {
 		"status_unknown": {"status", "--autoscaler", "test"},
 		"explain":        {"explain", "training"},
 		"explain_dev":    {"explain", "dev", "--autoscaler", "dev"},
+		"explain_other":  {"explain", "dev"},
+		"explain_none":   {"explain", "trainng"},
+		"drain":          {"drain", "i-0d"},
+		"drain_none":     {"drain", "i-0e"},
 		"reload_dev":     {"reload", "--autoscaler", "dev"},
 		"resume":         {"resume"},
 	} {
@@ -261,6 +265,57 @@ func TestControlSeveral(t *testing.T) {
 		return fmt.Sprintf("%s %s %d", all[0].Autoscaler, all[1].Autoscaler, len(all[1].Instances))
 	}); got != "dev prod 4" {
 		t.Error(got)
+	}
+}
+
+// TestControlShared has a queue that two autoscalers serve: the message names those two
+// and not the third.
+func TestControlShared(t *testing.T) {
+	t.Parallel()
+	test := &fakeService{status: busyStatus()}
+	test.status.Autoscaler, test.status.Instances = "test", nil
+	url := served(t, &fakeService{status: busyStatus()}, devService(), test)
+	want := "exit 2: ebb: several autoscalers have the queue \"training\"; write --autoscaler with one of prod, test\nebb: see ebb explain --help\n"
+	if got := again(want, func() string {
+		code, stdout, stderr := as(t, "ana", url, "explain", "training")
+		return fmt.Sprintf("exit %d: %s%s", code, stdout, stderr)
+	}); got != want {
+		t.Error(got)
+	}
+	want = "exit 0: i-0a takes no more tasks and ends when it has none\n"
+	if got := again(want, func() string {
+		code, stdout, stderr := as(t, "ana", url, "drain", "i-0a")
+		return fmt.Sprintf("exit %d: %s%s", code, stdout, stderr)
+	}); got != want {
+		t.Error(got)
+	}
+}
+
+// TestNATSURLEverywhere: an address that is none is refused alike by every command that
+// takes one, with the cure, before anybody is called.
+func TestNATSURLEverywhere(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	for _, path := range commandPaths(t)[1:] {
+		_, help, _ := everything(t, append(slices.Clone(path), "--help")...)
+		if !strings.Contains(help, "--nats-url ") || slices.Contains([]string{"top", "doctor"}, path[0]) { // which look for a terminal, and report it
+			continue
+		}
+		asked++
+		line := append(slices.Clone(path), "--nats-url", "localhost")
+		switch path[0] {
+		case "explain", "drain":
+			line = append(line, "x")
+		case "run":
+			line = append(line, "--config", "testdata/two.yaml")
+		}
+		code, stdout, stderr := everything(t, line...)
+		if code == 0 || !strings.Contains(stdout+stderr, `"localhost" is not a URL; write nats://localhost`) {
+			t.Errorf("%v: exit %d: %s%s", line, code, stdout, stderr)
+		}
+	}
+	if asked < 8 {
+		t.Errorf("only %d commands take --nats-url", asked)
 	}
 }
 

@@ -44,11 +44,13 @@ func autoscalerWords(event any) string {
 		}
 		return text
 	case messages.AutoscalerReconfigured:
-		text := "new configuration: " + listed(e.Changes)
-		if len(e.Restart) > 0 {
-			text += "; at the next start: " + listed(e.Restart)
+		switch {
+		case len(e.Restart) == 0:
+			return "new configuration: " + listed(e.Changes)
+		case len(e.Changes) == 0:
+			return "new configuration, which needs a restart: " + listed(e.Restart)
 		}
-		return text
+		return "new configuration: " + listed(e.Changes) + "; this needs a restart: " + listed(e.Restart)
 	case messages.AutoscalerMisconfigured:
 		return "the new configuration is not sound and the old one stays: " + listed(e.Problems)
 	case messages.AutoscalerContested, messages.AutoscalerUncontested, messages.AutoscalerPaused, messages.AutoscalerResumed:
