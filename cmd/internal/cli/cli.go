@@ -134,7 +134,7 @@ func (i *invocation) root() *cobra.Command {
 	}
 	root.AddCommand(i.initCommand(), i.configCommand(), i.userdataCommand(), i.policyCommand(), i.eventsCommand(), i.fakeCommand(), i.simCommand(), i.healthcheckCommand())
 	root.AddCommand(i.controlCommands()...)
-	root.AddCommand(i.completionCommand(root), i.manCommand())
+	root.AddCommand(i.completionCommand(root), i.manCommand(), i.versionCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetUsageFunc(plainUsage(root.UsageFunc()))
 	root.SetFlagErrorFunc(flagError)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +22,13 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/golden")
 
-// TestMain passes over what a form's cursor leaves. A command of bubbletea outlives its
-// program until it returns, half a second later.
+// TestMain passes over what a form's cursor leaves: a command of bubbletea outlives its
+// program until it returns, half a second later. So does what reads the terminal, for
+// ever, when the terminal answers a question of a program that has just ended.
 func TestMain(m *testing.M) {
-	leaks.Main(m, goleak.IgnoreAnyFunction("charm.land/bubbletea/v2.(*Program).handleCommands.func1.1"))
+	leaks.Main(m,
+		goleak.IgnoreAnyFunction("charm.land/bubbletea/v2.(*Program).handleCommands.func1.1"),
+		goleak.IgnoreAnyFunction("github.com/charmbracelet/ultraviolet.(*TerminalReader).sendEvents"))
 }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -57,6 +61,8 @@ func TestGolden(t *testing.T) {
 	const two = "testdata/two.yaml"
 	for name, line := range map[string][]string{
 		"version":                 {"--version"},
+		"version_command":         {"version"},
+		"version_argument":        {"version", "ebb"},
 		"help":                    {},
 		"help_events":             {"events", "--help"},
 		"help_init":               {"init", "--help"},
@@ -207,5 +213,25 @@ func TestVersion(t *testing.T) {
 	}
 	if got := cli.Version(""); got == "" || got == "(devel)" {
 		t.Errorf("stamped version: got %q", got)
+	}
+	const commit = "0123456789abcdef0123456789abcdef01234567"
+	for _, test := range []struct{ version, revision, modified, want string }{
+		{"(devel)", "", "", "devel"},
+		{"", "", "", "devel"},
+		{"(devel)", commit, "false", "devel-0123456789ab"},
+		{"(devel)", commit, "true", "devel-0123456789ab+changes"},
+		{"v0.0.0-20261124040229-0123456789ab", commit, "false", "devel-0123456789ab"},
+		{"v0.0.0-20261124040229-0123456789ab+dirty", commit, "true", "devel-0123456789ab+changes"},
+		{"v1.2.3+dirty", commit, "true", "devel-0123456789ab+changes"},
+		{"v1.2.3", commit, "false", "v1.2.3"},
+		{"v0.0.0-20261124040229-0123456789ab", "", "", "v0.0.0-20261124040229-0123456789ab"}, // go install …@commit
+	} {
+		info := &debug.BuildInfo{Main: debug.Module{Version: test.version}, Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: test.revision}, {Key: "vcs.modified", Value: test.modified}}}
+		if got := cli.VersionOf("", info); got != test.want {
+			t.Errorf("%+v: got %q", test, got)
+		}
+	}
+	if got := cli.VersionOf("", nil); got != "devel" {
+		t.Errorf("without anything: got %q", got)
 	}
 }

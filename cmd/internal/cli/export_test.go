@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"runtime/debug"
+
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebbscale/ebb/messages"
@@ -13,3 +15,6 @@ func NewTop(name messages.AutoscalerName) tea.Model { return newTop(name) }
 func TopStatus(status messages.Status, err error) tea.Msg { return statusMessage{status, err} }
 
 func TopEvent(line string) tea.Msg { return eventMessage(line) }
+
+// VersionOf names a build by what was linked and stamped into it.
+func VersionOf(linked string, info *debug.BuildInfo) string { return versionOf(linked, info) }
