@@ -27,8 +27,8 @@ const (
 // when --config does not.
 const configVariable = "EBB_CONFIG"
 
-// Program is the process as the commands see it. All fields but Commands are
-// required.
+// Program is the process as the commands see it. All fields but Commands and CanKeep
+// are required.
 type Program struct {
 	Version string
 	// Environ is the environment as os.Environ gives it.
@@ -39,6 +39,9 @@ type Program struct {
 	// Now reads the clock; `ebb events --since` counts from it.
 	Now      func() time.Time
 	Commands Commands
+	// CanKeep reports whether state can be kept in a directory, which is there or can
+	// be made; nil looks at the disk.
+	CanKeep func(dir string) bool
 }
 
 // Commands are what `ebb run`, `ebb demo` and `ebb doctor` do. A command whose

@@ -18,3 +18,6 @@ func TopEvent(line string) tea.Msg { return eventMessage(line) }
 
 // VersionOf names a build by what was linked and stamped into it.
 func VersionOf(linked string, info *debug.BuildInfo) string { return versionOf(linked, info) }
+
+// CanKeep looks at the disk whether state can be kept in a directory.
+func CanKeep(dir string) bool { return (&invocation{}).canKeep(dir) }

@@ -98,7 +98,11 @@ func (i *invocation) init(cmd *cobra.Command, path string, f initFlags) error {
 	} else if answers, err = i.ask(cmd, path, f, answers, autoscaler); err != nil {
 		return err
 	}
-	written, err := wizard.Write(answers, wizard.Options{InlineSecrets: f.inlineSecrets, Name: path})
+	beside := map[string]string{}
+	if why := i.ownStateDir(answers); why != "" {
+		beside[stateDirKey] = why
+	}
+	written, err := wizard.Write(answers, wizard.Options{InlineSecrets: f.inlineSecrets, Name: path, Beside: beside})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -113,6 +117,9 @@ func (i *invocation) init(cmd *cobra.Command, path string, f initFlags) error {
 		return err
 	}
 	i.afterInit(path, written)
+	if why := beside[stateDirKey]; why != "" {
+		fmt.Fprintf(i.Stdout, "\nstate_dir is %s: %s\n", answers.Text(stateDirKey), why)
+	}
 	return nil
 }
 

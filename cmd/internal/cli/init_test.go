@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ebbscale/ebb/cmd/internal/cli"
 	"github.com/ebbscale/ebb/cmd/internal/config"
 )
 
@@ -155,5 +157,67 @@ func TestConfigSchema(t *testing.T) {
 	}
 	if code, stdout, stderr := ebb(t.Context(), "config", "schema"); code != 0 || stdout != string(want) {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// TestInitStateDir keeps the default of state_dir where this user can write it, and
+// names a directory of the user where not, with the reason, in the file and at the end.
+func TestInitStateDir(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		environ []string
+		can     []string
+		set     []string
+		want    string
+	}{
+		"root":             {[]string{"HOME=/root"}, []string{"/var/lib/ebb", "/root/.local/state/ebb"}, nil, "/var/lib/ebb"},
+		"a user":           {[]string{"HOME=/home/ana"}, []string{"/home/ana/.local/state/ebb"}, nil, "/home/ana/.local/state/ebb"},
+		"a user's choice":  {[]string{"HOME=/home/ana", "XDG_STATE_HOME=/data/state"}, []string{"/data/state/ebb"}, nil, "/data/state/ebb"},
+		"no absolute path": {[]string{"HOME=/home/ana", "XDG_STATE_HOME=state"}, []string{"/home/ana/.local/state/ebb"}, nil, "/home/ana/.local/state/ebb"},
+		"no home":          {nil, nil, nil, "/var/lib/ebb"},
+		"nothing can be":   {[]string{"HOME=/nonexistent"}, nil, nil, "/var/lib/ebb"},
+		"answered":         {[]string{"HOME=/home/ana"}, nil, []string{"--set", "state_dir=/srv/ebb"}, "/srv/ebb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "ebb.yaml")
+			p, stdout, stderr := program()
+			p.Environ = append(p.Environ, test.environ...)
+			p.CanKeep = func(dir string) bool { return slices.Contains(test.can, dir) }
+			line := append([]string{"init", path, "--yes"}, enough()...)
+			if code := p.Execute(t.Context(), append(line, test.set...)); code != 0 {
+				t.Fatalf("exit %d: %s", code, stderr)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := config.Load(config.Source{Path: path, Environ: []string{"CLEARML_API_SECRET_KEY=x"}})
+			if err != nil || f.StateDir != test.want {
+				t.Errorf("state_dir is %q, want %q: %v", f.StateDir, test.want, err)
+			}
+			own := strings.HasSuffix(test.want, "/state/ebb")
+			const why = "A directory of this user, who cannot write the default, /var/lib/ebb."
+			if strings.Contains(stdout.String(), "state_dir is "+test.want+": "+why) != own || strings.Contains(string(text), "# "+why) != own {
+				t.Errorf("the reason is wanted: %t; got\n%s\n%s", own, stdout, text)
+			}
+		})
+	}
+}
+
+// TestInitStateDirOfTheSystem looks at the disk: a file is in the way of the directory.
+func TestInitStateDirOfTheSystem(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "state"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for state, want := range map[string]bool{filepath.Join(dir, "new"): true, filepath.Join(dir, "state"): false} {
+		if got := cli.CanKeep(state); got != want {
+			t.Errorf("%s: %t", state, got)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("looking left %v behind: %v", entries, err)
 	}
 }

@@ -15,9 +15,10 @@ import (
 const commentWidth = 96
 
 // YAML writes the draft with its keys in the order of the table, each explained by
-// the table's text where it appears first. head is put before it, as comments.
-func (d Draft) YAML(head string) ([]byte, error) {
-	w := draftWriter{keys: Keys(), explained: map[string]bool{}}
+// the table's text where it appears first, and by what beside has under its path. head
+// is put before it, as comments.
+func (d Draft) YAML(head string, beside map[string]string) ([]byte, error) {
+	w := draftWriter{keys: Keys(), explained: map[string]bool{}, beside: beside}
 	w.out.WriteString("# yaml-language-server: $schema=" + SchemaURL + "\n")
 	w.comment("", head)
 	w.object(d, "", "")
@@ -32,6 +33,7 @@ type draftWriter struct {
 	e         exporter
 	keys      []Key
 	explained map[string]bool
+	beside    map[string]string
 }
 
 // comment writes text as lines of comment, broken between words.
@@ -63,6 +65,9 @@ func (w *draftWriter) explain(k Key, indent string) {
 		text += " Default: " + k.Default + "."
 	}
 	w.comment(indent, plainWords(text))
+	if beside := w.beside[k.Path]; beside != "" {
+		w.comment(indent, beside)
+	}
 }
 
 // plainWords is Markdown's `code` without its marks.
@@ -136,7 +141,7 @@ func (w *draftWriter) key(k Key, value any, indent string) {
 // element writes one object of a list: its first line begins with a dash. The
 // comments of that line would stand between, so they come before.
 func (w *draftWriter) element(k Key, e map[string]any, indent string, gap bool) {
-	inner := draftWriter{keys: w.keys, explained: w.explained, e: w.e}
+	inner := draftWriter{keys: w.keys, explained: w.explained, beside: w.beside, e: w.e}
 	inner.object(e, k.Path+"[]", indent+"  ")
 	w.e = inner.e
 	if gap {

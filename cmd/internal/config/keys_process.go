@@ -10,7 +10,7 @@ func processKeys() []Key {
 	return slices.Concat([]Key{
 		{
 			Path: "state_dir", Kind: KindText, Type: "path", Title: "State directory", Default: "/var/lib/ebb",
-			Text: "Durable state, also of the embedded NATS server.", Missing: "write a directory, such as /var/lib/ebb",
+			Text: "Durable state, also of the embedded NATS server. A directory that the user of ebb can write.", Missing: "write a directory, such as /var/lib/ebb",
 			Examples: []string{"/var/lib/ebb"},
 		},
 		{Path: "log", Kind: KindObject, Title: "Logging", Text: "How the process logs."},

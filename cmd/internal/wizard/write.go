@@ -17,6 +17,9 @@ type Options struct {
 	InlineSecrets bool `json:"inline_secrets"`
 	// Name is what the file is called in its own comments; "" is ebb.yaml.
 	Name string `json:"name,omitempty"`
+	// Beside is what the file says of single keys, by their paths without numbers of
+	// elements, beside what it says of them anyway.
+	Beside map[string]string `json:"-"`
 }
 
 // Written is a file, and what has to be there when it is used.
@@ -83,7 +86,7 @@ func Write(a Answers, o Options) (Written, error) {
 		name = "ebb.yaml"
 	}
 	var err error
-	written.YAML, err = draft.YAML(fmt.Sprintf("Configuration of ebb, written by `ebb init`.\nCheck it: ebb config check %s\nRun it:   ebb run --config %s", name, name))
+	written.YAML, err = draft.YAML(fmt.Sprintf("Configuration of ebb, written by `ebb init`.\nCheck it: ebb config check %s\nRun it:   ebb run --config %s", name, name), o.Beside)
 	return written, err
 }
 
