@@ -118,7 +118,7 @@ func (i *invocation) init(cmd *cobra.Command, path string, f initFlags) error {
 	}
 	i.afterInit(path, written)
 	if why := beside[stateDirKey]; why != "" {
-		fmt.Fprintf(i.Stdout, "\nstate_dir is %s: %s\n", answers.Text(stateDirKey), why)
+		fmt.Fprintf(i.Stdout, "\nstate_dir is %s. %s\n", answers.Text(stateDirKey), why)
 	}
 	return nil
 }

@@ -197,8 +197,8 @@ func TestInitStateDir(t *testing.T) {
 				t.Errorf("state_dir is %q, want %q: %v", f.StateDir, test.want, err)
 			}
 			own := strings.HasSuffix(test.want, "/state/ebb")
-			const why = "A directory of this user, who cannot write the default, /var/lib/ebb."
-			if strings.Contains(stdout.String(), "state_dir is "+test.want+": "+why) != own || strings.Contains(string(text), "# "+why) != own {
+			const why = "It is a directory of this user, who cannot write the default, /var/lib/ebb."
+			if strings.Contains(stdout.String(), "state_dir is "+test.want+". "+why) != own || strings.Contains(string(text), "# "+why) != own {
 				t.Errorf("the reason is wanted: %t; got\n%s\n%s", own, stdout, text)
 			}
 		})

@@ -42,5 +42,5 @@ func (i *invocation) ownStateDir(answers wizard.Answers) (why string) {
 		return ""
 	}
 	answers.Set(stateDirKey, dir)
-	return fmt.Sprintf("A directory of this user, who cannot write the default, %s. Remove it where ebb runs as a service.", k.Default)
+	return fmt.Sprintf("It is a directory of this user, who cannot write the default, %s. Remove the key where ebb runs as a service.", k.Default)
 }
