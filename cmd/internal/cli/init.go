@@ -98,11 +98,15 @@ func (i *invocation) init(cmd *cobra.Command, path string, f initFlags) error {
 	} else if answers, err = i.ask(cmd, path, f, answers, autoscaler); err != nil {
 		return err
 	}
-	beside := map[string]string{}
-	if why := i.ownStateDir(answers); why != "" {
-		beside[stateDirKey] = why
-	}
-	written, err := wizard.Write(answers, wizard.Options{InlineSecrets: f.inlineSecrets, Name: path, Beside: beside})
+	return i.writeInit(cmd, path, f, answers)
+}
+
+// writeInit writes the file and says what is left to do.
+func (i *invocation) writeInit(cmd *cobra.Command, path string, f initFlags, answers wizard.Answers) error {
+	where := i.ownStateDir(answers)
+	written, err := wizard.Write(answers, wizard.Options{
+		InlineSecrets: f.inlineSecrets, Name: path, Beside: map[string]string{stateDirKey: where},
+	})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -117,8 +121,8 @@ func (i *invocation) init(cmd *cobra.Command, path string, f initFlags) error {
 		return err
 	}
 	i.afterInit(path, written)
-	if why := beside[stateDirKey]; why != "" {
-		fmt.Fprintf(i.Stdout, "\nstate_dir is %s. %s\n", answers.Text(stateDirKey), why)
+	if where != "" {
+		fmt.Fprintf(i.Stdout, "\nstate_dir is %s. %s\n", answers.Text(stateDirKey), where)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (i *invocation) canKeep(dir string) bool {
 // ownStateDir answers where state is kept with a directory of the user, when nobody
 // has answered it and the default is not for this user. It returns what the file should
 // say about it, "" when it has done nothing.
-func (i *invocation) ownStateDir(answers wizard.Answers) (why string) {
+func (i *invocation) ownStateDir(answers wizard.Answers) string {
 	k, _ := config.KeyAt(stateDirKey)
 	if answers.Text(stateDirKey) != "" || i.canKeep(k.Default) {
 		return ""

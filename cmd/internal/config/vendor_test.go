@@ -48,7 +48,7 @@ func TestInstanceTypesOfEC2(t *testing.T) {
 // zone of each, and one that may come.
 func TestRegions(t *testing.T) {
 	t.Parallel()
-	for _, region := range strings.Fields(`
+	for region := range strings.FieldsSeq(`
 		us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 ca-west-1 mx-central-1 sa-east-1
 		eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3
 		af-south-1 il-central-1 me-central-1 me-south-1
