@@ -44,7 +44,11 @@ func TestOrders(t *testing.T) {
 		{prod + "/export", `{"format":"exe"}`, 400, "format"},
 		{"/api/v1/autoscalers/none/pause", `{}`, 404, "no autoscaler"},
 		{"/api/v1/reload", `{}`, 200, "reloaded"},
-		{"/api/v1/apply", `{"yaml":"autoscalers: []"}`, 200, "applied"},
+		{"/api/v1/apply", `{"yaml":"autoscalers: []"}`, 200, `"before":"/etc/ebb/ebb.yaml.before"`},
+		{"/api/v1/apply/plan", `{"yaml":"autoscalers: []"}`, 200, `"restart":["autoscalers[prod-copy]: added`},
+		{"/api/v1/apply/plan", `{"yaml":"nonsense"}`, 422, `"path":"autoscalers"`},
+		{prod + "/clone", `{}`, 200, `"unset":["autoscalers[0].clearml.secret_key"]`},
+		{"/api/v1/autoscalers/none/clone", `{}`, 404, "no autoscaler"},
 		{"/api/v1/apply", `{"yaml":"nonsense"}`, 422, `"path":"autoscalers"`},
 		{"/api/v1/apply", `{"yaml":""}`, 400, "empty"},
 	} {
@@ -156,7 +160,7 @@ func FuzzAPI(f *testing.F) {
 	paths := []string{
 		"/me", "/session", "/autoscalers", "/autoscalers/prod", "/autoscalers/prod/history", "/autoscalers/prod/events",
 		"/autoscalers/prod/explain", "/autoscalers/prod/pause", "/autoscalers/prod/resume", "/autoscalers/prod/drain",
-		"/autoscalers/prod/idle", "/autoscalers/prod/export", "/reload", "/wizard", "/wizard/check", "/wizard/read", "/wizard/write", "/apply",
+		"/autoscalers/prod/idle", "/autoscalers/prod/export", "/reload", "/wizard", "/wizard/check", "/wizard/read", "/wizard/write", "/apply", "/apply/plan", "/autoscalers/prod/clone",
 	}
 	bodies := []string{
 		"", "{}", "[]", "null", `{"token":"x"}`, `{"why":"a","for":"1h"}`, `{"instance":"i-1","force":true,"confirm":"i-1"}`, `{"resource":"gpu"}`,

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -120,26 +119,4 @@ func (s *Server) wizardWrite(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, written)
-}
-
-func (s *Server) apply(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
-		YAML string `json:"yaml"`
-	}
-	if bad := readJSON(w, r, 2*fileMost, &asked); bad != nil {
-		bad.write(w)
-		return
-	}
-	if strings.TrimSpace(asked.YAML) == "" || len(asked.YAML) > fileMost {
-		refusal(http.StatusBadRequest, "the configuration is empty or larger than 1 MiB", `send {"yaml": "..."}`).write(w)
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), orderPatience)
-	defer cancel()
-	if err := s.config.Operator.Apply(ctx, []byte(asked.YAML)); err != nil {
-		failedFile("nothing has changed", err).write(w)
-		return
-	}
-	s.config.Log.Warn().Str("by", askedBy(r.Context()).by).Msg("configuration applied from the dashboard")
-	writeJSON(w, http.StatusOK, map[string]any{"applied": true})
 }

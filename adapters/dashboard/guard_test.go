@@ -109,8 +109,8 @@ func reading() []string {
 func acting() []string {
 	const one = "/api/v1/autoscalers/prod"
 	return []string{
-		"POST " + one + "/pause", "POST " + one + "/resume", "POST " + one + "/drain", "POST " + one + "/idle", "POST " + one + "/export",
-		"POST /api/v1/reload", "POST /api/v1/apply",
+		"POST " + one + "/pause", "POST " + one + "/resume", "POST " + one + "/drain", "POST " + one + "/idle", "POST " + one + "/export", "POST " + one + "/clone",
+		"POST /api/v1/reload", "POST /api/v1/apply", "POST /api/v1/apply/plan",
 	}
 }
 

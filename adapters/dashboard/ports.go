@@ -47,9 +47,26 @@ type Operator interface {
 	// Export is the configuration of one autoscaler as a file of its own, in
 	// "yaml" or "json". Without secrets each of them is left out or a reference.
 	Export(ctx context.Context, name messages.AutoscalerName, format string, secrets bool) ([]byte, error)
-	// Apply checks a configuration file, makes it the one of this process, and
-	// reloads. Nothing has changed when it returns an error.
-	Apply(ctx context.Context, yaml []byte) error
+	// Clone is one autoscaler as answers, and as the only one: references stay what
+	// they are, and a secret that is written out is not in it.
+	Clone(ctx context.Context, name messages.AutoscalerName) (Imported, error)
+	// Plan says what Apply would do, and does nothing.
+	Plan(ctx context.Context, yaml []byte) (Change, error)
+	// Apply checks a configuration, puts it into the file of this process, keeps the
+	// old one beside it, and reloads. Autoscalers and settings that it does not name
+	// stay. Nothing has changed when it returns an error.
+	Apply(ctx context.Context, yaml []byte) (Change, error)
+}
+
+// Change is what becomes of a new configuration, a line for each difference.
+type Change struct {
+	// Changes take effect at once, Restart at the next start of the process.
+	Changes []string `json:"changes"`
+	Restart []string `json:"restart"`
+	// File is the file that is replaced, and Before where the one before it is kept;
+	// empty when none is.
+	File   string `json:"file,omitempty"`
+	Before string `json:"before,omitempty"`
 }
 
 // Events are what the autoscalers of all processes record.
@@ -86,6 +103,9 @@ type Imported struct {
 	Answers json.RawMessage `json:"answers"`
 	// Notes say what could not be taken over, and what was changed.
 	Notes []string `json:"notes,omitempty"`
+	// Unset are the paths of secrets that the file has and the answers do not: they
+	// have no default, somebody has to write them.
+	Unset []string `json:"unset,omitempty"`
 }
 
 // Written is a configuration file.

@@ -144,6 +144,8 @@ func (s *Server) routes() http.Handler {
 		"POST /api/v1/wizard/check": s.readers(s.wizardCheck),
 		"POST /api/v1/wizard/read":  s.readers(s.wizardImport),
 		"POST /api/v1/wizard/write": s.readers(s.wizardWrite),
+		"POST " + one + "/clone":    s.operators(s.clone),
+		"POST /api/v1/apply/plan":   s.operators(s.plan),
 		"POST /api/v1/apply":        s.operators(s.apply),
 	} {
 		mux.HandleFunc(pattern, handler)

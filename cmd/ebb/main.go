@@ -35,7 +35,7 @@ func run() int {
 		Commands: cli.Commands{
 			Run: func(ctx context.Context, o cli.RunOptions) error {
 				return app.Run(ctx, app.Options{
-					File: o.File, Load: o.Load, Path: o.Path, Log: o.Log, Version: o.Version,
+					File: o.File, Load: o.Load, LoadFrom: o.LoadFrom, Path: o.Path, Log: o.Log, Version: o.Version,
 				}, o.Hangups)
 			},
 			Demo: func(ctx context.Context, o cli.DemoOptions) error {

@@ -24,7 +24,7 @@ const steps = `[
   {"id":"autoscalers[0].aws.use_iam_role","label":"Use the machine's role","kind":"bool","default":"true"},
   {"id":"autoscalers[0].aws.access_key_id","label":"Access key","kind":"text","required":true,
    "when":[{"field":"autoscalers[0].aws.use_iam_role","is":["true"],"not":true}]},
-  {"id":"autoscalers[0].max_idle_time","label":"Idle time","kind":"duration","default":"15m"}]},
+  {"id":"autoscalers[0].max_idle_time","label":"Idle time","kind":"duration","default":"15m","implied":true}]},
  {"id":"resource","title":"Compute resource","repeat":"autoscalers[0].resources","fields":[
   {"id":"autoscalers[0].resources[].name","label":"Name","kind":"text","required":true},
   {"id":"autoscalers[0].resources[].market","label":"Market","kind":"choice","default":"on_demand",
@@ -53,7 +53,7 @@ func (Wizard) Check(answers json.RawMessage) ([]dashboard.Problem, error) {
 		return nil, err
 	}
 	var problems []dashboard.Problem
-	for _, path := range []string{"autoscalers[0].name", "autoscalers[0].clearml.api_server", "autoscalers[0].aws.region"} {
+	for _, path := range []string{"autoscalers[0].name", "autoscalers[0].clearml.api_server", "autoscalers[0].clearml.secret_key", "autoscalers[0].aws.region"} {
 		if text, _ := given[path].(string); text == "" {
 			problems = append(problems, dashboard.Problem{Path: path, Message: "is missing", Fix: "write a value"})
 		}

@@ -406,13 +406,37 @@ func (w *World) Export(_ context.Context, name messages.AutoscalerName, format s
 	return fmt.Appendf(nil, "autoscalers:\n  - name: %s\n    clearml: {secret_key: %q}\n", name, key), nil
 }
 
+// Clone implements [dashboard.Operator]: the secret of it is not shown.
+func (w *World) Clone(_ context.Context, name messages.AutoscalerName) (dashboard.Imported, error) {
+	if _, err := w.find(name); err != nil {
+		return dashboard.Imported{}, err
+	}
+	return dashboard.Imported{
+		Answers: fmt.Appendf(nil, `{"autoscalers[0].name":%q,"autoscalers[0].aws.region":"us-east-1","autoscalers[0].clearml.api_server":"https://api.x"}`, name),
+		Notes:   []string{"autoscalers[0].clearml.secret_key: is written out in the configuration that runs, so it is not shown here and is unset"},
+		Unset:   []string{"autoscalers[0].clearml.secret_key"},
+	}, nil
+}
+
+// Plan implements [dashboard.Operator].
+func (w *World) Plan(_ context.Context, yaml []byte) (dashboard.Change, error) {
+	return w.change(yaml, "plan")
+}
+
 // Apply implements [dashboard.Operator]; what does not hold "autoscalers:" is not
 // sound.
-func (w *World) Apply(_ context.Context, yaml []byte) error {
+func (w *World) Apply(_ context.Context, yaml []byte) (dashboard.Change, error) {
+	return w.change(yaml, "apply")
+}
+
+func (w *World) change(yaml []byte, what string) (dashboard.Change, error) {
 	if !strings.Contains(string(yaml), "autoscalers:") {
-		return &dashboard.InvalidError{Problems: []dashboard.Problem{{Path: "autoscalers", Message: "is missing", Fix: "write at least one"}}}
+		return dashboard.Change{}, &dashboard.InvalidError{Problems: []dashboard.Problem{{Path: "autoscalers", Message: "is missing", Fix: "write at least one"}}}
 	}
-	return w.note("apply")
+	return dashboard.Change{
+		Changes: []string{"prod: max_idle_time: 15m → 7m"}, Restart: []string{"autoscalers[prod-copy]: added; it begins at the next start"},
+		File: "/etc/ebb/ebb.yaml", Before: "/etc/ebb/ebb.yaml.before",
+	}, w.note(what)
 }
 
 // Events implements [dashboard.Events].

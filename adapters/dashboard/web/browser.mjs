@@ -214,6 +214,7 @@ async function world() {
   await accessible(phone, "prod, phone");
   await picture(phone, "dashboard-phone");
   await wizard();
+  await clone(page);
 }
 
 // smooth scrolls through 1,000 rows: only those that are seen are drawn, in every frame.
@@ -381,6 +382,36 @@ async function wizard() {
   const text = await readFile(await download.path(), "utf8");
   assert.match(text, /autoscalers\[0\]\.name: imported/);
   say("imported a file in the wizard and downloaded it again");
+}
+
+// clone begins with an autoscaler that runs, and applies what came of it, on a page that
+// is signed in.
+async function clone(page) {
+  await page.getByRole("button", { name: "Clone" }).click();
+  await page.getByRole("heading", { name: "Clone of prod" }).waitFor();
+  await page.getByText("is not shown here and is unset").waitFor();
+  await page.getByRole("button", { name: "Review" }).click();
+  await page.locator(".wrong li", { hasText: "autoscalers[0].clearml.secret_key is missing" }).waitFor();
+  assert.ok(!/secret_key/.test(await page.locator("pre.yaml").innerText()), "something is put in the place of a secret that was not told");
+  assert.ok(!/max_idle_time/.test(await page.locator("pre.yaml").innerText()), "a default that nobody has set is written");
+  await page.getByRole("button", { name: "ClearML server" }).click();
+  await page.getByLabel(/^Secret key/).fill("${FILE:/run/sec}");
+  await page.getByRole("button", { name: "Review" }).click();
+  await page.getByText("The configuration is sound.").waitFor();
+  await page.getByRole("button", { name: "Apply to this ebb…" }).click();
+  const dialog = page.locator("dialog");
+  for (const told of ["max_idle_time: 15m → 7m", "added; it begins at the next start", "comments in the file are lost", "/etc/ebb/ebb.yaml.before"])
+    await dialog.getByText(told).first().waitFor();
+  await accessible(page, "the question before applying");
+  await picture(page, "dashboard-apply");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(await page.getByText("Applied.").count(), 0, "it was applied unasked");
+  await page.getByRole("button", { name: "Apply to this ebb…" }).click();
+  await dialog.getByRole("button", { name: "Apply", exact: true }).click();
+  await page.getByText("Applied.").waitFor();
+  await page.getByText("/etc/ebb/ebb.yaml.before").waitFor();
+  say("cloned an autoscaler, saw what applying it changes, and applied it");
 }
 
 // tls signs in to look and once more to act, and holds a stream for longer than an

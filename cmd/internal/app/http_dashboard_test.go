@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/ebbscale/ebb/adapters/fake/fakeclearml"
 	"github.com/ebbscale/ebb/cmd/internal/app"
 	"github.com/ebbscale/ebb/cmd/internal/config"
+	"github.com/ebbscale/ebb/internal/freeport"
 	"github.com/ebbscale/ebb/internal/leaks"
 	"github.com/ebbscale/ebb/internal/output"
 	"github.com/ebbscale/ebb/messages"
@@ -128,6 +130,105 @@ func TestChartsAfterRestart(t *testing.T) {
 	}
 }
 
+// TestClone clones an autoscaler whose secrets are references and one that is in the
+// file itself, and applies what came of it: under its own name it stays what it is,
+// under another one it is added. Nothing else in the file changes.
+func TestClone(t *testing.T) {
+	defer leaks.None(t, goleak.IgnoreCurrent())
+	r := newRegion(t)
+	defer r.close()
+	r.load("1h", 1)
+	path, sec := filepath.Join(r.dir, "ebb.yaml"), filepath.Join(r.dir, "sec")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := "# ours\n" + strings.NewReplacer(`listen: "off"`, fmt.Sprintf("listen: 127.0.0.1:%d", freeport.Number(t)), "secret_key: not-to-be-seen", `secret_key: "${FILE:`+sec+`}"`).Replace(string(text))
+	if err := errors.Join(os.WriteFile(sec, []byte("not-to-be-seen\n"), 0o600), os.WriteFile(path, []byte(mine), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	load := func() (config.File, error) { return config.Load(config.Source{Path: path}) }
+	file, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := app.Start(t.Context(), app.Options{File: file, Log: zerolog.Nop(), Path: path, Load: load})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := process.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	token, err := os.ReadFile(filepath.Join(r.dir, "state", "http-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := client{t: t, url: process.Web(), token: strings.TrimSpace(string(token))}
+	client{t: t, url: page.url}.wants(http.StatusUnauthorized, "token", "POST", "/autoscalers/test/clone", struct{}{})
+	var cloned struct {
+		Answers      map[string]any
+		Notes, Unset []string
+	}
+	r.until(func() bool {
+		status, answer := page.ask("POST", "/autoscalers/test/clone", struct{}{})
+		return status == http.StatusOK && json.Unmarshal([]byte(answer), &cloned) == nil
+	}, "the autoscaler is known")
+	if cloned.Answers["autoscalers[0].clearml.secret_key"] != "${FILE:"+sec+"}" || cloned.Answers["state_dir"] != nil {
+		t.Errorf("cloned: %v", cloned.Answers)
+	}
+	if len(cloned.Unset) != 1 || cloned.Unset[0] != "autoscalers[0].aws.secret_access_key" || len(cloned.Notes) != 1 || strings.Contains(fmt.Sprint(cloned), "nor-this") {
+		t.Errorf("of the secret in the file: %v", cloned)
+	}
+	page.wants(http.StatusOK, `"path":"autoscalers[0].aws.secret_access_key","message":"is missing beside access_key_id"`, "POST", "/wizard/check", map[string]any{"answers": cloned.Answers})
+
+	write := func(name string) map[string]string {
+		t.Helper()
+		cloned.Answers["autoscalers[0].name"], cloned.Answers["autoscalers[0].aws.secret_access_key"] = name, "${FILE:"+sec+"}"
+		var written struct{ YAML string }
+		status, answer := page.ask("POST", "/wizard/write", map[string]any{"answers": cloned.Answers})
+		if err := json.Unmarshal([]byte(answer), &written); err != nil || status != http.StatusOK {
+			t.Fatalf("write: %d %s", status, answer)
+		}
+		return map[string]string{"yaml": written.YAML}
+	}
+	apply := func(name string) {
+		t.Helper()
+		want := map[string]string{
+			"test":  `"changes":["test: aws.secret_access_key: changed"],"restart":[]`,
+			"other": `"changes":[],"restart":["autoscalers[other]: added; it begins at the next start"]`,
+		}[name]
+		page.wants(http.StatusOK, want, "POST", "/apply/plan", write(name))
+		page.wants(http.StatusOK, want, "POST", "/apply", write(name))
+	}
+	apply("test")
+	sound, _ := os.ReadFile(path)
+	if err := os.WriteFile(path, []byte("autoscalers: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page.wants(http.StatusConflict, "the file that is there now cannot be read, mend it first", "POST", "/apply/plan", write("test"))
+	if err := os.WriteFile(path, sound, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if kept, _ := os.ReadFile(path + ".before"); string(kept) != mine {
+		t.Errorf("kept: %s", kept)
+	}
+	page.wants(http.StatusUnprocessableEntity, "write another prefix", "POST", "/apply/plan", write("other"))
+	cloned.Answers["autoscalers[0].workers_prefix"] = "other"
+	apply("other")
+	after, err := load()
+	if err != nil || len(after.Autoscalers) != 2 || after.Autoscalers[0].Name != "test" || after.Autoscalers[1].Name != "other" {
+		t.Fatalf("%v, %v", after, err)
+	}
+	if after.Autoscalers = file.Autoscalers; !reflect.DeepEqual(after, file) {
+		t.Errorf("the settings of the process have changed: %s", config.Diff(file, after))
+	}
+	if now, _ := os.ReadFile(path); strings.Count(string(now), "secret_key: ${FILE:"+sec+"}") != 2 {
+		t.Errorf("the references are not kept: %s", now)
+	}
+}
+
 // client is a user of the interface.
 type client struct {
 	t          *testing.T
@@ -211,8 +312,17 @@ func (c client) wizard(path string) {
 	if now, _ := os.ReadFile(path); !bytes.Equal(now, before) {
 		c.t.Error("a configuration that is not sound replaced the file")
 	}
-	c.wants(http.StatusConflict, `\"test\" runs here`, "POST", "/apply", map[string]string{"yaml": strings.Replace(written.YAML, "name: test", "name: other", 1)})
-	c.wants(http.StatusOK, "applied", "POST", "/apply", map[string]string{"yaml": written.YAML})
+	c.wants(http.StatusOK, `"changes":["test: max_idle_time: 1h → 7m"],"restart":["http.listen: 127.0.0.1:0 → off"]`, "POST", "/apply/plan", map[string]string{"yaml": written.YAML})
+	if now, _ := os.ReadFile(path); !bytes.Equal(now, before) {
+		c.t.Error("a plan replaced the file")
+	}
+	c.wants(http.StatusOK, `"changes":["test: max_idle_time: 1h → 7m"],"restart":["http.listen: 127.0.0.1:0 → off"]`, "POST", "/apply", map[string]string{"yaml": written.YAML})
+	if kept, _ := os.ReadFile(file + ".before"); !bytes.Equal(kept, before) {
+		c.t.Errorf("the old file is not kept: %s", kept)
+	}
+	if info, err := os.Stat(file + ".before"); err != nil || info.Mode().Perm() != 0o600 {
+		c.t.Errorf("the old file is %v (%v), want it for its owner only", info, err)
+	}
 	if now, _ := os.ReadFile(path); !strings.Contains(string(now), "7m") {
 		c.t.Errorf("the file was not replaced: %s", now)
 	}

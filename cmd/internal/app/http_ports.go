@@ -2,11 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/adapters/dashboard"
@@ -131,87 +127,6 @@ func (d dashboardPorts) Export(_ context.Context, name messages.AutoscalerName, 
 		}
 	}
 	return nil, &messages.Failure{Class: messages.ClassNotFound, Message: fmt.Sprintf("there is no autoscaler %q", name)}
-}
-
-// Apply implements [dashboard.Operator]: the file of the process is replaced, and
-// read again. If that fails the old one is put back. Where the path is a symbolic
-// link it stays one: the file that it leads to is replaced.
-func (d dashboardPorts) Apply(ctx context.Context, yaml []byte) error {
-	path := d.p.options.Path
-	if format, _ := config.FormatOf(path); path == "" || format != config.YAML {
-		return &messages.Failure{Class: messages.ClassInvalid, Message: "this process does not run from a YAML file that could be replaced; download the configuration instead"}
-	}
-	d.p.replacing.Lock()
-	defer d.p.replacing.Unlock()
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fmt.Errorf("find the configuration: %w", err)
-	}
-	// Both versions are written before anything is replaced: a disk without room loses
-	// nothing, now and when the old one is to be put back.
-	fresh, err := beside(path, ".ebb-new-", yaml)
-	if err != nil {
-		return fmt.Errorf("write the new configuration: %w", err)
-	}
-	defer os.Remove(fresh) //nolint:errcheck // it is there no more when all went well
-	if err := d.losesNone(fresh); err != nil {
-		return err
-	}
-	before, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("keep the old configuration: %w", err)
-	}
-	old, err := beside(path, ".ebb-old-", before)
-	if err != nil {
-		return fmt.Errorf("keep the old configuration: %w", err)
-	}
-	defer os.Remove(old) //nolint:errcheck // it is there no more when it was put back
-	if err := os.Rename(fresh, path); err != nil {
-		return fmt.Errorf("put the new configuration in its place: %w", err)
-	}
-	if _, err := d.p.Reload(ctx, "the dashboard"); err != nil {
-		if back := os.Rename(old, path); back != nil {
-			err = errors.Join(err, fmt.Errorf("put the old configuration back: %w", back))
-		}
-		return err
-	}
-	return nil
-}
-
-// beside writes a file next to another one, which it may then replace at once: with
-// the same mode, and whole on the disk.
-func beside(path, prefix string, text []byte) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(filepath.Dir(path), prefix+filepath.Base(path))
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return "", err
-	}
-	_, err = file.Write(text)
-	err = errors.Join(err, file.Chmod(info.Mode().Perm()), file.Sync(), file.Close())
-	if err != nil {
-		err = errors.Join(err, os.Remove(name))
-	}
-	return name, err
-}
-
-// losesNone checks a file as a start would, and that every autoscaler that runs is
-// still in it.
-func (d dashboardPorts) losesNone(path string) error {
-	file, err := config.Load(config.Source{Path: path, Environ: os.Environ()})
-	if err != nil {
-		return invalid(err)
-	}
-	for _, runs := range d.file().Autoscalers {
-		if !slices.ContainsFunc(file.Autoscalers, func(a config.Autoscaler) bool { return a.Name == runs.Name }) {
-			return &messages.Failure{Class: messages.ClassInvalid, Message: fmt.Sprintf(
-				"autoscaler %q runs here and is not in this configuration, which would replace the whole file; download it instead, and put what is new into the file by hand", runs.Name)}
-		}
-	}
-	return nil
 }
 
 // Events implements [dashboard.Events].

@@ -62,15 +62,20 @@ func (webWizard) Import(name string, data []byte) (dashboard.Imported, error) {
 	if err != nil {
 		return dashboard.Imported{}, invalid(err)
 	}
+	return imported(answers, notes)
+}
+
+// imported are answers for the page.
+func imported(answers wizard.Answers, notes []config.Note) (dashboard.Imported, error) {
 	text, err := json.Marshal(answers)
 	if err != nil {
 		return dashboard.Imported{}, fmt.Errorf("write the answers: %w", err)
 	}
-	imported := dashboard.Imported{Answers: text}
+	read := dashboard.Imported{Answers: text, Unset: wizard.Unset(answers, notes)}
 	for _, note := range notes {
-		imported.Notes = append(imported.Notes, note.String())
+		read.Notes = append(read.Notes, note.String())
 	}
-	return imported, nil
+	return read, nil
 }
 
 // Write implements [dashboard.Wizard].

@@ -138,9 +138,7 @@ func (p *Process) apply(ctx context.Context, file config.File, anew bool) (done 
 		}
 		changes, modes[t.Name] = append(changes, change), t.OnShutdown
 		clients[t.Name] = tracker
-		for _, line := range lines {
-			done.Changes = append(done.Changes, autoscaler.Name+": "+line)
-		}
+		done.Changes = append(done.Changes, changesOf(autoscaler.Name, lines)...)
 	}
 	p.take(file, modes)
 	p.node.Reconfigure(changes)
@@ -160,6 +158,32 @@ func (p *Process) noteRestart(anew map[messages.AutoscalerName]messages.OnShutdo
 			p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}, Restart: lines})
 		}
 	}
+}
+
+// preview says what [Process.Apply] would answer.
+func (p *Process) preview(file config.File) (control.Reloaded, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	would := control.Reloaded{Changes: []string{}, Restart: p.needRestart(file)}
+	for _, autoscaler := range file.Autoscalers {
+		t, err := Translate(autoscaler)
+		if err != nil {
+			return control.Reloaded{}, err
+		}
+		if _, runs := p.modes[t.Name]; runs {
+			would.Changes = append(would.Changes, changesOf(autoscaler.Name, config.Diff(p.known(autoscaler.Name), autoscaler))...)
+		}
+	}
+	return would, nil
+}
+
+// changesOf are lines about an autoscaler, which they name.
+func changesOf(name string, lines []string) []string {
+	all := make([]string, 0, len(lines))
+	for _, line := range lines {
+		all = append(all, name+": "+line)
+	}
+	return all
 }
 
 // renew takes new ClearML clients over. The old ones may still be used, by actors

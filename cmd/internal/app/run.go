@@ -57,6 +57,9 @@ type Options struct {
 	Log     zerolog.Logger
 	// Load reads the configuration again; nil when it can not be.
 	Load func() (config.File, error)
+	// LoadFrom reads another file as Load reads its own, with the same environment and
+	// flags; nil reads it with the environment alone.
+	LoadFrom func(path string) (config.File, error)
 	// Path is the file whose changes have it read again; empty is none.
 	Path string
 	// Clock is nil for the machine's own.

@@ -25,6 +25,8 @@ type RunOptions struct {
 	Load    func() (config.File, error)
 	Path    string
 	Hangups <-chan os.Signal
+	// LoadFrom reads another file as Load reads that one.
+	LoadFrom func(path string) (config.File, error)
 }
 
 // DemoOptions is what `ebb demo` was told.
@@ -75,7 +77,8 @@ func (i *invocation) runCommand() *cobra.Command {
 		defer signal.Stop(hangups)
 		err = i.Commands.Run(cmd.Context(), RunOptions{
 			File: f, Load: func() (config.File, error) { return i.load(cmd, *path) }, Path: *path, Hangups: hangups,
-			Log: log, Version: i.Version,
+			LoadFrom: func(path string) (config.File, error) { return i.load(cmd, path) },
+			Log:      log, Version: i.Version,
 		})
 		if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
 			return nil // it was told to stop while it started

@@ -45,7 +45,9 @@ type Field struct {
 	Help  string `json:"help,omitempty"`
 	Kind  Kind   `json:"kind"`
 	// Default is what a field without an answer becomes; Suggest is only proposed.
-	Default string   `json:"default,omitempty"`
+	Default string `json:"default,omitempty"`
+	// Implied says that an absent key means Default too: it need not be written.
+	Implied bool     `json:"implied,omitempty"`
 	Suggest string   `json:"suggest,omitempty"`
 	Example string   `json:"example,omitempty"`
 	Choices []Option `json:"choices,omitempty"`
@@ -124,6 +126,7 @@ func (b builder) field(key string, change ...func(*Field)) Field {
 	for _, c := range change {
 		c(&f)
 	}
+	f.Implied = f.Default != "" && f.Default == k.Default
 	return f
 }
 

@@ -8,6 +8,8 @@ export interface Field {
   help?: string;
   kind: Kind;
   default?: string;
+  // implied says that no answer means the default as well: it need not be written.
+  implied?: boolean;
   suggest?: string;
   example?: string;
   choices?: { value: string; label: string }[];
@@ -106,12 +108,20 @@ export function asked(f: Field, fields: Field[], a: Answers): boolean {
   });
 }
 
-// withDefaults answers every field that is asked and has no answer with its default.
+// withDefaults answers every field that is asked and has no answer with its default,
+// unless the default holds without an answer.
 export function withDefaults(steps: Step[], a: Answers): Answers {
   let next = a;
   for (const s of steps)
-    for (const f of s.fields) if (text(next, f.id) === "" && f.default && asked(f, s.fields, next)) next = set(next, f.id, f.default);
+    for (const f of s.fields) if (text(next, f.id) === "" && f.default && !f.implied && asked(f, s.fields, next)) next = set(next, f.id, f.default);
   return next;
+}
+
+// withoutDefault is a step in which nothing takes the place of a secret that was there
+// and was not told: somebody has to write it.
+export function withoutDefault(s: Step, unset: ReadonlySet<string>): Step {
+  if (!s.fields.some((f) => unset.has(f.id))) return s;
+  return { ...s, fields: s.fields.map((f) => (unset.has(f.id) ? { ...f, default: undefined, suggest: f.suggest ?? f.default } : f)) };
 }
 
 // about says whether a problem is about a field: its key or an element of it.

@@ -135,3 +135,11 @@ export interface Me {
   password: boolean;
   wizard: boolean;
 }
+
+// Change is what a new configuration changes, or would.
+export interface Change {
+  changes: string[];
+  restart: string[];
+  file?: string;
+  before?: string;
+}

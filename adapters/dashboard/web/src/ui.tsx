@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused } from "./api";
-import type { Condition, Counts, Head } from "./types";
+import type { Change, Condition, Counts, Head } from "./types";
 import { conditions } from "./types";
 
 // Clock is the autoscaler's clock as the last frame told it, going on since.
@@ -131,6 +131,39 @@ export function Wrong({ error }: { error: unknown }) {
         </ul>
       )}
     </div>
+  );
+}
+
+// Changes are the differences of a new configuration.
+export function Changes({ of: change, past }: { of: Change; past?: boolean }) {
+  const list = (lines: string[]) => (
+    <ul class="lines">
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
+  );
+  return (
+    <>
+      {change.changes.length > 0 && (
+        <>
+          <h3>{past ? "What has changed" : "What changes at once"}</h3>
+          {list(change.changes)}
+        </>
+      )}
+      {change.restart.length > 0 && (
+        <>
+          <h3>What begins at the next start of ebb</h3>
+          {list(change.restart)}
+        </>
+      )}
+      {change.changes.length + change.restart.length === 0 && <p>{past ? "Nothing that runs has changed." : "Nothing that runs changes."}</p>}
+      {past && change.before && (
+        <p class="muted">
+          The file as it was before is <code>{change.before}</code>.
+        </p>
+      )}
+    </>
   );
 }
 

@@ -2,9 +2,16 @@
 // runs. The server says what to ask, what is wrong, and writes the file.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as A from "./answers";
-import { get, of, post, postFile, save } from "./api";
-import type { Me } from "./types";
-import { Panel, Work, Wrong } from "./ui";
+import { get, of, post, save } from "./api";
+import type { Change, Me } from "./types";
+import { Changes, Dialog, Panel, Work, Wrong } from "./ui";
+
+// Read is a file, or an autoscaler that runs, as answers.
+interface Read {
+  answers: A.Answers;
+  notes?: string[];
+  unset?: string[];
+}
 
 interface Written {
   yaml: string;
@@ -20,6 +27,7 @@ export function WizardPage({ me, from, signIn }: { me: Me; from: string; signIn:
   const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
   const [problems, setProblems] = useState<A.Problem[]>([]);
   const [notes, setNotes] = useState<string[]>([]);
+  const [unset, setUnset] = useState<ReadonlySet<string>>(new Set());
   const [error, setError] = useState<unknown>();
   const [all, setAll] = useState(false);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -28,23 +36,21 @@ export function WizardPage({ me, from, signIn }: { me: Me; from: string; signIn:
     document.title = "New configuration – ebb";
     get<{ steps: A.Step[] }>("/wizard").then((w) => setSteps(w.steps), setError);
     if (from)
-      postFile(of(from) + "/export", { format: "yaml" })
-        .then((text) => read(`${from}.yaml`, text))
-        .catch(setError);
+      post<Read>(of(from) + "/clone").then(take, setError);
   }, []);
 
   const pages = useMemo(() => {
     const out: { step: A.Step; element?: number }[] = [];
     for (const step of steps ?? []) {
       if (!step.repeat) {
-        out.push({ step });
+        out.push({ step: A.withoutDefault(step, unset) });
         continue;
       }
       const n = Math.max(1, A.elements(answers, step.repeat), extra);
-      for (let i = 0; i < n; i++) out.push({ step: A.stepAt(step, i), element: i });
+      for (let i = 0; i < n; i++) out.push({ step: A.withoutDefault(A.stepAt(step, i), unset), element: i });
     }
     return out;
-  }, [steps, answers, extra]);
+  }, [steps, answers, extra, unset]);
   const repeat = steps?.find((s) => s.repeat);
   const full = useMemo(
     () =>
@@ -68,9 +74,12 @@ export function WizardPage({ me, from, signIn }: { me: Me; from: string; signIn:
   }, [full, steps]);
 
   async function read(name: string, text: string) {
-    const got = await post<{ answers: A.Answers; notes?: string[] }>("/wizard/read", { name, text });
+    take(await post<Read>("/wizard/read", { name, text }));
+  }
+  function take(got: Read) {
     setAnswers(got.answers);
     setNotes(got.notes ?? []);
+    setUnset(new Set(got.unset));
     setAll(true);
     setError(undefined);
   }
@@ -330,7 +339,8 @@ function Review(props: { me: Me; answers: A.Answers; problems: A.Problem[]; else
   const [inline, setInline] = useState(false);
   const [written, setWritten] = useState<Written>();
   const [error, setError] = useState<unknown>();
-  const [applied, setApplied] = useState(false);
+  const [asked, setAsked] = useState<string>();
+  const [applied, setApplied] = useState<Change>();
   useEffect(() => {
     props.shown();
     post<Written>("/wizard/write", { answers: props.answers, inline_secrets: inline }).then(
@@ -389,29 +399,68 @@ function Review(props: { me: Me; answers: A.Answers; problems: A.Problem[]; else
               </button>
             </div>
             {applied ? (
-              <p class="fine" role="status">
-                Applied. The log of each autoscaler says what has changed.
-              </p>
+              <div role="status">
+                <p class="fine">Applied.</p>
+                <Changes of={applied} past />
+              </div>
             ) : props.me.act ? (
-              <Work
-                label="Apply to this ebb"
-                danger
-                disabled={props.problems.length > 0}
-                work={async () => {
-                  await post("/apply", { yaml: written.yaml });
-                  setApplied(true);
-                }}
-              >
-                <p class="muted">Applying replaces the whole configuration of the running process.</p>
-              </Work>
+              <div class="buttons">
+                <button type="button" class="danger" disabled={props.problems.length > 0} onClick={() => setAsked(written.yaml)}>
+                  Apply to this ebb…
+                </button>
+              </div>
             ) : (
               <button type="button" class="link" onClick={() => props.signIn(() => undefined)}>
                 Sign in to apply it to this ebb
               </button>
             )}
+            {asked !== undefined && (
+              <ApplyDialog
+                yaml={asked}
+                close={() => setAsked(undefined)}
+                done={(change) => {
+                  setAsked(undefined);
+                  setApplied(change);
+                }}
+              />
+            )}
           </>
         )}
       </div>
     </Panel>
+  );
+}
+
+// ApplyDialog says what applying a configuration changes, and does it when that is
+// wanted.
+function ApplyDialog({ yaml, close, done }: { yaml: string; close: () => void; done: (change: Change) => void }) {
+  const [plan, setPlan] = useState<Change>();
+  const [error, setError] = useState<unknown>();
+  useEffect(() => {
+    post<Change>("/apply/plan", { yaml }).then(setPlan, setError);
+  }, [yaml]);
+  return (
+    <Dialog title="Apply this configuration?" close={close} wide>
+      {plan ? (
+        <Work label="Apply" danger cancel={close} work={async () => done(await post<Change>("/apply", { yaml }))}>
+          <Changes of={plan} />
+          <p>
+            <code>{plan.file}</code> is written anew: what this configuration does not name stays, <strong>comments in the file are lost</strong>. The file as it
+            is now is kept as <code>{plan.before}</code>, in the place of the one that was kept there before.
+          </p>
+        </Work>
+      ) : error !== undefined ? (
+        <>
+          <Wrong error={error} />
+          <div class="buttons">
+            <button type="button" onClick={close}>
+              Close
+            </button>
+          </div>
+        </>
+      ) : (
+        <p role="status">Looking what would change…</p>
+      )}
+    </Dialog>
   );
 }

@@ -32,6 +32,25 @@ test("what is not asked counts as not answered", () => {
   assert.deepEqual(A.withDefaults([{ ...step, fields }], { [fallback]: true }), { [market]: "spot", [fallback]: true, [patience]: "5m" });
 });
 
+test("a default that holds anyway is not written", () => {
+  const fields: A.Field[] = [
+    { id: "poll", label: "", kind: "duration", default: "1m", implied: true },
+    { id: "key", label: "", kind: "secret", default: "${ENV:KEY}" },
+    { id: "more", label: "", kind: "text", default: "x", when: [{ field: "poll", is: ["1m"] }] },
+  ];
+  assert.deepEqual(A.withDefaults([{ id: "s", title: "", fields }], {}), { key: "${ENV:KEY}", more: "x" });
+});
+
+test("a secret that was not told has no default", () => {
+  const fields: A.Field[] = [{ id: "key", label: "", kind: "secret", default: "${ENV:KEY}" }];
+  const all = { id: "s", title: "", fields };
+  assert.equal(A.withoutDefault(all, new Set(["other"])), all);
+  const told = A.withoutDefault(all, new Set(["key"]));
+  assert.deepEqual(A.withDefaults([told], {}), {});
+  assert.equal(told.fields[0]!.suggest, "${ENV:KEY}");
+  assert.equal(fields[0]!.default, "${ENV:KEY}");
+});
+
 test("not is the other way round", () => {
   const f: A.Field = { id: "x", label: "", kind: "text", when: [{ field: "role", is: ["true"], not: true }] };
   assert.ok(A.asked(f, [f], {}));
