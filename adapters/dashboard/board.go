@@ -36,6 +36,7 @@ type board struct {
 	spending *view.Spending
 	lines    []messages.Recorded // the last linesMax
 	problem  string              // why the status is old; empty when it is not
+	troubles []Trouble           // what is wrong with the process
 	changed  bool
 	quiet    int // frames since the last one that was sent
 
@@ -78,7 +79,7 @@ func newBoard(name messages.AutoscalerName, c Config) *board {
 	return &board{
 		replay: newReplay(), complete: make(chan struct{}),
 		name: name, clock: c.Clock, line: c.Words, reason: c.Reason, hub: newHub(), view: view.New(), history: view.NewHistory(),
-		spending: view.NewSpending(), sent: picture{instances: make(map[messages.InstanceID]instanceRow)}, changed: true,
+		troubles: []Trouble{}, spending: view.NewSpending(), sent: picture{instances: make(map[messages.InstanceID]instanceRow)}, changed: true,
 	}
 }
 
@@ -132,6 +133,15 @@ func (b *board) unreachable(why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.problem, b.changed = why, true
+}
+
+// ails says what is wrong with the process. The caller does not change it any more.
+func (b *board) ails(troubles []Trouble) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !reflect.DeepEqual(b.troubles, troubles) {
+		b.troubles, b.changed = troubles, true
+	}
 }
 
 // frame sends what has changed since the last frame, or the time after some quiet.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -47,6 +48,10 @@ type Config struct {
 	// it does. The address of a browser is then the last of X-Forwarded-For.
 	TLS            bool
 	BehindTLSProxy bool
+
+	// Health is what is wrong with the process, as Readyz says; nil knows nothing. It
+	// returns soon.
+	Health func(ctx context.Context) []Trouble
 
 	// Metrics, Healthz and Readyz are served as they are; nil serves none.
 	Metrics http.Handler

@@ -145,6 +145,7 @@ func (b *boards) resync(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, resyncPatience)
 	defer cancel()
 	var group sync.WaitGroup
+	group.Go(func() { b.examine(ctx) })
 	for _, one := range b.boards() {
 		group.Go(func() {
 			status, err := b.config.Engine.Status(ctx, one.name)
@@ -156,6 +157,23 @@ func (b *boards) resync(ctx context.Context) {
 		})
 	}
 	group.Wait()
+}
+
+// examine asks what is wrong, and tells the boards that it is about.
+func (b *boards) examine(ctx context.Context) {
+	if b.config.Health == nil {
+		return
+	}
+	found := b.config.Health(ctx)
+	for _, one := range b.boards() {
+		mine := []Trouble{}
+		for _, t := range found {
+			if t.Autoscaler == "" || t.Autoscaler == one.name {
+				mine = append(mine, t)
+			}
+		}
+		one.ails(mine)
+	}
 }
 
 func (b *boards) boards() []*board {

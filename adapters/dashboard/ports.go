@@ -69,6 +69,19 @@ type Change struct {
 	Before string `json:"before,omitempty"`
 }
 
+// Trouble is something that is wrong with the process, or that somebody should know.
+type Trouble struct {
+	// About is what was looked at, and Autoscaler whose it is; empty for the process'.
+	About      string                  `json:"about"`
+	Autoscaler messages.AutoscalerName `json:"autoscaler,omitempty"`
+	// Wrong says that the process is not ready because of it; else it is a notice.
+	Wrong bool `json:"wrong"`
+	// Found is what was found, Cure what to do about it, Lines are details.
+	Found string   `json:"found"`
+	Cure  string   `json:"cure,omitempty"`
+	Lines []string `json:"lines,omitempty"`
+}
+
 // Events are what the autoscalers of all processes record.
 type Events interface {
 	// Events calls handle for each event that was stored since a time, in order,

@@ -36,7 +36,7 @@ func failed(what string, err error) *problem {
 	case messages.ClassInvalid, messages.ClassProtected:
 		p.status, p.Fix = http.StatusConflict, "look at how things stand now and ask again"
 	case messages.ClassHeld, messages.ClassFenced:
-		p.Fix = "another process acts for this autoscaler: ask there"
+		p.Fix = "wait until an ebb acts for this autoscaler; /readyz of each says what keeps it from that"
 	default:
 	}
 	if invalid, ok := errors.AsType[*InvalidError](err); ok {

@@ -17,6 +17,7 @@ type head struct {
 	Now      int64                   `json:"now"`
 	Told     int64                   `json:"told"`
 	Problem  string                  `json:"problem,omitempty"`
+	Troubles []Trouble               `json:"troubles"`
 	Version  string                  `json:"version"`
 	Holder   string                  `json:"holder"`
 	Started  int64                   `json:"started"`
@@ -169,7 +170,7 @@ func (b *board) head(state *view.State, now time.Time) head {
 	waiting, oldest := state.Waiting(now)
 	told, _ := b.view.Told()
 	h := head{
-		Name: b.name, Now: millis(now), Told: millis(told), Problem: b.problem, Version: state.Version, Holder: state.Holder,
+		Name: b.name, Now: millis(now), Told: millis(told), Problem: b.problem, Troubles: b.troubles, Version: state.Version, Holder: state.Holder,
 		Started: millis(state.StartedAt), Stopping: state.Stopping, ClearML: sourceOf(state.ClearML), EC2: sourceOf(state.EC2),
 		Pending: state.EventsPending, Lost: state.EventsLost, Counts: counts, Running: running, Waiting: waiting,
 		Cost: costOf(b.spending.Cost(state, now)),

@@ -54,7 +54,7 @@ func TestJudge(t *testing.T) {
 				f.Bus.Disk = health.Disk{Fault: "the disk is full", Cure: "make room", Low: true}
 			}, true, false, "the disk is full: nothing can be stored, so nothing is launched or ended\n      to do: make room",
 		},
-		"disk nearly full":  {func(f *health.Facts) { f.Bus.Disk = health.Disk{Free: 300 << 20, Low: true} }, true, true, "300 MiB are free, which is little: make room"},
+		"disk nearly full":  {func(f *health.Facts) { f.Bus.Disk = health.Disk{Free: 300 << 20, Low: true} }, true, true, "note  disk: 300 MiB are free, which is little\n      to do: make room"},
 		"disk with room":    {func(*health.Facts) {}, true, true, "9216 MiB are free\n"},
 		"disk of no report": {func(f *health.Facts) { f.Bus.Disk.Free = -1 }, true, true, "can be written"},
 		"no answer":         {func(f *health.Facts) { f.Autoscalers[0].Answered, f.Autoscalers[0].Status = false, nil }, false, false, "did not answer"},
@@ -115,8 +115,8 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: want %q, and no text of others, in:\n%s", name, c.says, text)
 		}
 		for _, check := range ready.Checks {
-			if check.OK == (check.Cure != "") || check.Found == "" {
-				t.Errorf("%s: %+v: what is wrong, and only that, has a cure", name, check)
+			if (check.OK && !check.Notice) == (check.Cure != "") || check.Found == "" {
+				t.Errorf("%s: %+v: what is wrong or to be seen to, and only that, has a cure", name, check)
 			}
 		}
 	}

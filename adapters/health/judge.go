@@ -75,6 +75,8 @@ type Check struct {
 	Name       string                  `json:"name"`
 	Autoscaler messages.AutoscalerName `json:"autoscaler,omitempty"`
 	OK         bool                    `json:"ok"`
+	// Notice says that somebody should see to it, although it is OK.
+	Notice bool `json:"notice,omitempty"`
 	// Found is what was found, Cure what to do about it; empty when it is well.
 	Found string `json:"found"`
 	Cure  string `json:"cure,omitempty"`
@@ -89,7 +91,7 @@ type Report struct {
 
 // with is the report with one more check.
 func (r Report) with(check Check) Report {
-	if check.OK {
+	if check.OK && !check.Notice {
 		check.Cure = ""
 	}
 	r.OK = r.OK && check.OK
@@ -152,10 +154,12 @@ func (d Disk) writable() Check {
 		check.Found = fmt.Sprintf("%d MiB are free", d.Free>>20)
 	}
 	if d.Low {
-		check.Found += ", which is little: make room on the disk of state_dir"
+		check.Found += ", which is little"
+		check.Notice, check.Cure = true, "make room on the disk of state_dir"
 	}
 	if d.Fault != "" {
 		check.Found = d.Fault + ": nothing can be stored, so nothing is launched or ended"
+		check.Notice, check.Cure = false, d.Cure
 	}
 	return check
 }

@@ -137,8 +137,11 @@ func (r Report) Text() string {
 	var b strings.Builder
 	for _, check := range r.Checks {
 		mark, about := "ok", check.Name
-		if !check.OK {
+		switch {
+		case !check.OK:
 			mark = "WRONG"
+		case check.Notice:
+			mark = "note"
 		}
 		if check.Autoscaler != "" {
 			about += " of " + string(check.Autoscaler)

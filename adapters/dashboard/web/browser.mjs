@@ -4,7 +4,7 @@
 //   node browser.mjs tls   URL TOKEN [PICTURES]   over TLS of an authority that nobody knows, looking with
 //     EBB_USER and EBB_PASSWORD, by the protocol EBB_PROTOCOL (h2 or http/1.1)
 //   node browser.mjs restart URL TOKEN [PICTURES]   against a server that POST /_test/restart?listen=…&name=…
-//     ends and starts again, as if it listened there, with the one autoscaler of that name
+//     ends and starts again, as if it listened there, with the one autoscaler of that name; with &full its disk is
 // It prints what it did, and exits 1 with the reason when the page does not do it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -507,6 +507,15 @@ async function restart() {
   await page.waitForTimeout(2500);
   assert.equal(await asked.innerText(), first, "the time of the answer goes on");
   await page.keyboard.press("Escape");
+
+  await again("listen=127.0.0.1&name=prod&full");
+  await page.locator(".banner.error", { hasText: "Disk: the disk of state_dir is full. What to do: make room on it." }).waitFor();
+  assert.equal(await page.getByText("acts for it").count(), 0, "who acts is not what is wrong");
+  await accessible(page, "prod with a full disk");
+  await page.goto(url + "/");
+  await page.locator(".banner.error", { hasText: "the disk of state_dir is full" }).waitFor();
+  await page.goto(url + "/a/prod");
+  say("the page tells what is wrong, and what to do");
 
   await again("listen=0.0.0.0&name=prod");
   await page.getByRole("heading", { name: "Sign in to look" }).waitFor();

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -31,9 +32,21 @@ func (p *Process) dashboard() (*dashboard.Server, error) {
 		Words: func(r messages.Recorded) string { return eventtext.Words(r.Event) }, Reason: eventtext.Reason,
 		Clock: p.options.Clock, Wall: clock.System(), Speed: p.options.Speed, Version: p.options.Version,
 		Listen: settings.Listen, Token: token, User: settings.User, Password: settings.Password.Reveal(),
-		Metrics: p.monitoring.Handler(), Healthz: p.monitoring.probe.Live(), Readyz: p.monitoring.probe.Ready(),
+		Health: p.troubles, Metrics: p.monitoring.Handler(), Healthz: p.monitoring.probe.Live(), Readyz: p.monitoring.probe.Ready(),
 		TLS: settings.TLS.CertFile != "", BehindTLSProxy: settings.BehindTLSProxy, Log: p.log,
 	})
+}
+
+// troubles are what /readyz says that is wrong, or should be seen to.
+func (p *Process) troubles(ctx context.Context) []dashboard.Trouble {
+	_, ready := p.monitoring.probe.Judge(ctx)
+	var all []dashboard.Trouble
+	for _, check := range ready.Checks {
+		if !check.OK || check.Notice {
+			all = append(all, dashboard.Trouble{About: check.Name, Autoscaler: check.Autoscaler, Wrong: !check.OK, Found: check.Found, Cure: check.Cure})
+		}
+	}
+	return all
 }
 
 // httpToken is the configured token, or the one that was made up at the first start

@@ -50,7 +50,8 @@ func (d dashboardPorts) file() config.File {
 // Status implements [dashboard.Engine].
 func (d dashboardPorts) Status(ctx context.Context, name messages.AutoscalerName) (messages.Status, error) {
 	if !d.acts(name) {
-		return d.elsewhere().Status(ctx, name)
+		status, err := d.elsewhere().Status(ctx, name)
+		return status, d.unheard(err)
 	}
 	answer, err := d.p.Order(ctx, name, "", messages.ReportStatus{})
 	if err != nil {
@@ -107,7 +108,21 @@ func (d dashboardPorts) Order(ctx context.Context, name messages.AutoscalerName,
 		status, failed := d.elsewhere().Status(ctx, name)
 		return messages.Answered{Status: &status}, failed
 	}
-	return messages.Answered{Instances: done.Instances}, err
+	return messages.Answered{Instances: done.Instances}, d.unheard(err)
+}
+
+// unheard is the error of a question that was asked elsewhere. Where nobody acts since
+// this process cannot store anything, that is what there is to say.
+func (d dashboardPorts) unheard(err error) error {
+	if err == nil || d.p.server == nil || messages.FailureOf(err).Class != messages.ClassHeld {
+		return err
+	}
+	fault := d.p.server.Store().Fault
+	if fault == bus.StoreGood {
+		return err
+	}
+	return &messages.Failure{Class: messages.ClassTransient, Message: fmt.Sprintf(
+		"no ebb acts for it, since nothing can be stored: %s; %s", fault.Words(), fault.Cure())}
 }
 
 // Reload implements [dashboard.Operator].

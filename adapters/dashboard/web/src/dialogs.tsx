@@ -335,24 +335,26 @@ export function WhyDialog({ name, queue, clock, close }: { name: string; queue: 
           <p>Asking the engine…</p>
         )}
       </div>
-      <dl class="numbers">
-        <div>
-          <dt>waiting</dt>
-          <dd>{queue.waiting}</dd>
-        </div>
-        <div>
-          <dt>covered</dt>
-          <dd>{queue.covered}</dd>
-        </div>
-        <div>
-          <dt>launching</dt>
-          <dd>{queue.launching}</dd>
-        </div>
-        <div>
-          <dt>not served</dt>
-          <dd>{queue.unmet}</dd>
-        </div>
-      </dl>
+      {!error && (
+        <dl class="numbers">
+          <div>
+            <dt>waiting</dt>
+            <dd>{queue.waiting}</dd>
+          </div>
+          <div>
+            <dt>covered</dt>
+            <dd>{queue.covered}</dd>
+          </div>
+          <div>
+            <dt>launching</dt>
+            <dd>{queue.launching}</dd>
+          </div>
+          <div>
+            <dt>not served</dt>
+            <dd>{queue.unmet}</dd>
+          </div>
+        </dl>
+      )}
       <div class="buttons">
         <button type="button" onClick={ask}>
           Ask again

@@ -1,6 +1,8 @@
 // The list of autoscalers.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Troubles } from "./banners";
 import { age, clockTime, dollars, rough, waiting } from "./format";
+import { troublesOf, troublesOfAll } from "./plain";
 import { type State, Stream } from "./stream";
 import type { Head, Me } from "./types";
 import { Bar, Clock, Panel, stale, useTick } from "./ui";
@@ -37,6 +39,9 @@ export function ListPage({ me, link, look }: { me: Me; link: (path: string) => (
             </a>
           </div>
         )}
+      </div>
+      <div class="banners" role="status">
+        <Troubles of={troublesOfAll(heads ?? [])} />
       </div>
       <Panel title="In this process" count={heads?.length ?? ""}>
         <ul class="cards">
@@ -81,7 +86,7 @@ export function ListPage({ me, link, look }: { me: Me; link: (path: string) => (
                   {h.pause && <span class="tag warn">paused{h.pause.until ? ` until ${clockTime(h.pause.until)}` : ""}</span>}
                   {h.clearml.down_since ? <span class="tag bad">ClearML fails for {rough(now - h.clearml.down_since)}</span> : null}
                   {h.ec2.down_since ? <span class="tag bad">EC2 fails for {rough(now - h.ec2.down_since)}</span> : null}
-                  {h.problem && <span class="tag">{h.problem}</span>}
+                  {h.problem && !troublesOf(h).some((t) => t.wrong) && <span class="tag">{h.problem}</span>}
                 </p>
               </li>
             );

@@ -1,16 +1,18 @@
 // The page of one autoscaler.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, of } from "./api";
+import { Banners } from "./banners";
 import { Charts } from "./charts";
 import { DrainDialog, ExportDialog, IdleDialog, InstanceDialog, PauseDialog, ReloadDialog, ResumeDialog, WhyDialog } from "./dialogs";
-import { clockTime, count, dollars, hoursOf, rough, span, waiting, words } from "./format";
+import { count, dollars, hoursOf, rough, span, waiting, words } from "./format";
 import { Instances } from "./instances";
 import { begin, follow, type Picture } from "./live";
 import { Log } from "./log";
+import { verdict } from "./plain";
 import { type State, Stream } from "./stream";
 import type { Delta, Head, History, Links, Me, Queue, Resource, Snapshot } from "./types";
 import { conditions } from "./types";
-import { Banner, Bar, Clock, Panel, stale, useTick } from "./ui";
+import { Bar, Clock, Panel, stale, useTick } from "./ui";
 
 type Open =
   | { what: "why"; queue: string }
@@ -133,7 +135,7 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
         <>
           <Tiles head={picture.head} clock={clock} />
           <div class="columns">
-            <Queues queues={picture.queues} clock={clock} why={(queue) => setOpen({ what: "why", queue })} />
+            <Queues queues={picture.queues} head={picture.head} clock={clock} speed={me.speed} why={(queue) => setOpen({ what: "why", queue })} />
             <Resources resources={picture.resources} cost={picture.head.cost} clock={clock} />
           </div>
           <Charts name={name} fresh={fresh} queues={queues} resources={resources} theme={props.theme} />
@@ -198,57 +200,6 @@ export function Freshness({ head, state, clock, speed }: { head?: Head; state: S
   return <span class="live on">live</span>;
 }
 
-function Banners({ picture, state, clock, speed }: { picture: Picture; state: State; clock: Clock; speed: number }) {
-  useTick(1000);
-  const { head } = picture;
-  const now = clock.now();
-  const old = stale(head, now, speed);
-  const blocked = picture.resources.filter((r) => r.held?.length);
-  return (
-    <>
-      {state === "broken" && (
-        <Banner kind="error" title="The connection to ebb is lost.">
-          What is shown is as of {clockTime(head.now)}. The page tries again by itself.
-        </Banner>
-      )}
-      {state === "live" && old !== undefined && (
-        <Banner kind="warn" title={old === Infinity ? "No status yet." : `The status is ${rough(old)} old.`}>
-          {head.problem && `${head.problem}. `}
-          {old === Infinity ? "Shown is what events tell." : "Shown is that status with the events since."}
-        </Banner>
-      )}
-      {head.rival && (
-        <Banner kind="error" title="Two act for this autoscaler.">
-          Since {clockTime(head.rival.at)}: {head.rival.text}.
-        </Banner>
-      )}
-      {head.pause && (
-        <Banner kind="info" title="Paused: nothing is launched.">
-          Since {clockTime(head.pause.at)}
-          {head.pause.by && `, by ${head.pause.by}`}
-          {head.pause.why && `: ${head.pause.why}`}
-          {head.pause.until ? `. Ends in ${rough(head.pause.until - now)}, at ${clockTime(head.pause.until)}.` : ". Until somebody resumes it."}
-        </Banner>
-      )}
-      {(["clearml", "ec2"] as const).map((source) =>
-        head[source].down_since ? (
-          <Banner key={source} kind="error" title={`${source === "ec2" ? "EC2" : "ClearML"} fails for ${rough(now - head[source].down_since)}`}>
-            (since {clockTime(head[source].down_since)}): {head[source].message || words(head[source].class ?? "")}. Until it answers, the fleet is held: nothing
-            is drained on old knowledge.
-          </Banner>
-        ) : null,
-      )}
-      {blocked.map((r) => (
-        <Banner key={r.name} kind="warn" title={`${r.name} is held:`}>
-          {r.held!.join("; ")}
-        </Banner>
-      ))}
-      {head.stopping && <Banner kind="warn" title="The autoscaler has stopped, or is about to." />}
-      {head.events_lost > 0 && <Banner kind="warn" title={`${count(head.events_lost, "event")} could not be kept.`}>The bus was away for too long.</Banner>}
-    </>
-  );
-}
-
 function Tile({ label, value, note, mark }: { label: string; value: string; note?: string; mark?: string }) {
   return (
     <div class="tile">
@@ -285,9 +236,10 @@ function Tiles({ head, clock }: { head: Head; clock: Clock }) {
   );
 }
 
-function Queues({ queues, clock, why }: { queues: Queue[]; clock: Clock; why: (queue: string) => void }) {
+function Queues({ queues, head, clock, speed, why }: { queues: Queue[]; head: Head; clock: Clock; speed: number; why: (queue: string) => void }) {
   useTick(1000);
   const now = clock.now();
+  const old = stale(head, now, speed) !== undefined;
   return (
     <Panel id="queues" title="Queues" count={queues.length}>
       <div class="overflow">
@@ -314,7 +266,7 @@ function Queues({ queues, clock, why }: { queues: Queue[]; clock: Clock; why: (q
                 <td class="aside">{q.resources?.join(", ") || "–"}</td>
                 <td>
                   <button type="button" class="cell-button" onClick={() => why(q.name)}>
-                    {verdict(q)}
+                    {verdict(q, old ? head.told : undefined)}
                     <span class="hidden"> – why do tasks wait in {q.name}?</span>
                   </button>
                 </td>
@@ -326,17 +278,6 @@ function Queues({ queues, clock, why }: { queues: Queue[]; clock: Clock; why: (q
       </div>
     </Panel>
   );
-}
-
-function verdict(q: Queue): string {
-  if (!q.known) return "not looked at yet";
-  if (!q.waiting) return "nothing waits";
-  const parts = [];
-  if (q.covered) parts.push(`${q.covered} covered`);
-  if (q.launching) parts.push(`${q.launching} launching`);
-  if (q.unmet) parts.push(`${q.unmet} not served`);
-  const numbers = parts.join(", ") || "about to be looked at";
-  return q.reasons?.length && q.unmet ? `${numbers}: ${q.reasons[0]}` : numbers;
 }
 
 function Resources({ resources, cost, clock }: { resources: Resource[]; cost: Head["cost"]; clock: Clock }) {

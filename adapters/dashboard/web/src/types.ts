@@ -11,11 +11,22 @@ export interface Source {
   message?: string;
 }
 
+// Trouble is something that is wrong, or to be seen to.
+export interface Trouble {
+  about: string;
+  autoscaler?: string;
+  wrong: boolean;
+  found: string;
+  cure?: string;
+  lines?: string[];
+}
+
 export interface Head {
   name: string;
   now: number;
   told: number;
   problem?: string;
+  troubles: Trouble[];
   version: string;
   holder: string;
   started: number;

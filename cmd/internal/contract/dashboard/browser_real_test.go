@@ -137,6 +137,12 @@ func TestRestart(t *testing.T) {
 		_, port, _ := net.SplitHostPort(listener.Addr().String())
 		next, unused := liveNamed(t, 20, func(c *dashboard.Config) {
 			c.Listen = net.JoinHostPort(r.URL.Query().Get("listen"), port)
+			if r.URL.Query().Has("full") {
+				c.Engine.(*dashtest.World).Sleep(true)
+				c.Health = func(context.Context) []dashboard.Trouble {
+					return []dashboard.Trouble{{About: "disk", Wrong: true, Found: "the disk of state_dir is full", Cure: "make room on it"}}
+				}
+			}
 		}, messages.AutoscalerName(r.URL.Query().Get("name")))
 		unused.Close()
 		mu.Lock()

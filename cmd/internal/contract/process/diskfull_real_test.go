@@ -112,6 +112,13 @@ func (c *cramped) tells(t *testing.T, p *program) {
 	wants("/healthz", fmt.Sprint(code, " ", text), "200")
 	_, text = c.get(t, "/metrics")
 	wants("/metrics", text, "\nebb_disk_writable 0\n", "\nebb_disk_low 1\n", "\nebb_disk_free_bytes 0\n")
+	within(t, 30*time.Second, "the page tells", func() bool {
+		_, text := c.get(t, "/api/v1/autoscalers")
+		if strings.Contains(text, "no ebb that is connected") {
+			t.Errorf("the page does not know why: %s", text)
+		}
+		return strings.Contains(text, `{"about":"disk","wrong":true,"found":"`+full) && strings.Contains(text, `"cure":"make room`)
+	})
 	wants("ebb status", c.command(t, "status"), "WARNING: "+full, "make room")
 	wants("ebb doctor", c.command(t, "doctor"), full, "make room")
 	if said := strings.Count(p.log.String(), full); said != 1 {

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clockTime } from "../src/format";
+import * as P from "../src/plain";
+import type { Head, Queue, Trouble } from "../src/types";
+
+const queue = (change: Partial<Queue>) => ({ known: true, waiting: 2, covered: 2, launching: 0, unmet: 0, ...change }) as Queue;
+
+test("a plan that nobody follows says of when it is", () => {
+  assert.equal(P.verdict(queue({})), "2 covered");
+  assert.equal(P.verdict(queue({ covered: 1, unmet: 1, reasons: ["full"] })), "1 covered, 1 not served: full");
+  assert.equal(P.verdict(queue({}), 90_000), `not known now; at ${clockTime(90_000)}: 2 covered`);
+  assert.equal(P.verdict(queue({}), 0), "not known now");
+  assert.equal(P.verdict(queue({ known: false }), 90_000), "not looked at yet");
+});
+
+test("what has its own banner is not told twice", () => {
+  const of = (about: string, autoscaler?: string): Trouble => ({ about, autoscaler, wrong: true, found: "found" });
+  const source = { last_good: 1, down_since: 0 };
+  const head = (change: Partial<Head>) =>
+    ({ clearml: source, ec2: source, troubles: [of("disk"), of("clearml", "prod"), of("ec2", "prod"), of("rival", "prod")], ...change }) as Head;
+  const told = (h: Head) => P.troublesOf(h).map((t) => t.about);
+  assert.deepEqual(told(head({})), ["disk", "clearml", "ec2", "rival"]);
+  assert.deepEqual(told(head({ rival: { at: 1, text: "" }, clearml: { last_good: 0, down_since: 0 }, ec2: { last_good: 1, down_since: 2 } })), ["disk"]);
+  assert.deepEqual(P.troublesOfAll([head({}), head({})]).map(P.troubleTitle), [
+    "Disk: found.",
+    "Clearml of prod: found.",
+    "Ec2 of prod: found.",
+    "Rival of prod: found.",
+  ]);
+});
