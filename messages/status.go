@@ -22,6 +22,9 @@ type Status struct {
 
 	ClearML SourceStatus `json:"clearml"`
 	EC2     SourceStatus `json:"ec2"`
+	// Configuration is what is so of the configuration file and not in effect; nil when
+	// all of it is.
+	Configuration *ConfigurationStatus `json:"configuration,omitempty"`
 	// EventsPending are not on the bus yet; EventsLost never will be.
 	EventsPending int `json:"events_pending"`
 	EventsLost    int `json:"events_lost"`
@@ -32,6 +35,16 @@ type Status struct {
 	// Silent are the queues and resource types that did not answer in time: what
 	// is said of them is not there, which does not mean that there is nothing.
 	Silent []string `json:"silent,omitempty"`
+}
+
+// ConfigurationStatus is what keeps a configuration file from being what runs.
+type ConfigurationStatus struct {
+	// Unsound are the mistakes for which it was not taken over, a line each, and
+	// UnsoundSince is when they were found first.
+	Unsound      []string  `json:"unsound,omitempty"`
+	UnsoundSince time.Time `json:"unsound_since,omitzero"`
+	// Restart are the differences that take effect at the next start, a line each.
+	Restart []string `json:"restart,omitempty"`
 }
 
 // Pause says that nothing is launched because an operator wants it so.

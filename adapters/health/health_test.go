@@ -57,7 +57,18 @@ func TestJudge(t *testing.T) {
 		"disk nearly full":  {func(f *health.Facts) { f.Bus.Disk = health.Disk{Free: 300 << 20, Low: true} }, true, true, "note  disk: 300 MiB are free, which is little\n      to do: make room"},
 		"disk with room":    {func(*health.Facts) {}, true, true, "9216 MiB are free\n"},
 		"disk of no report": {func(f *health.Facts) { f.Bus.Disk.Free = -1 }, true, true, "can be written"},
-		"no answer":         {func(f *health.Facts) { f.Autoscalers[0].Answered, f.Autoscalers[0].Status = false, nil }, false, false, "did not answer"},
+		"file in effect":    {func(*health.Facts) {}, true, true, "ok    configuration: in effect\n"},
+		"file not sound": {
+			func(f *health.Facts) {
+				f.Configuration = health.Configuration{Mistakes: 2, Since: noon().Add(-time.Minute)}
+			},
+			true, true, "note  configuration: the file has not been taken over since 2026-03-01T11:59:00Z (2 mistakes), what ran before goes on\n      to do: correct the file, ebb config check",
+		},
+		"file for later": {
+			func(f *health.Facts) { f.Configuration = health.Configuration{Mistakes: 1, Since: noon(), Waiting: 1} },
+			true, true, "(1 mistake), what ran before goes on; 1 change of the file will take effect at the next start\n      to do: correct",
+		},
+		"no answer": {func(f *health.Facts) { f.Autoscalers[0].Answered, f.Autoscalers[0].Status = false, nil }, false, false, "did not answer"},
 		"a part is silent": {
 			func(f *health.Facts) { f.Autoscalers[0].Status.Silent = []string{"queue a", "resource b"} },
 			true, false, "parts of prod: no answer from queue a, resource b\n",
@@ -190,8 +201,8 @@ func TestHTTP(t *testing.T) {
 		if err := json.Unmarshal(got.Body.Bytes(), &report); err != nil || got.Code != http.StatusServiceUnavailable {
 			t.Fatalf("ready, as JSON: %d %v %s", got.Code, err, got.Body)
 		}
-		if report.OK || len(report.Checks) != 7 {
-			t.Errorf("got %+v, want seven checks, one of them wrong", report)
+		if report.OK || len(report.Checks) != 8 {
+			t.Errorf("got %+v, want eight checks, one of them wrong", report)
 		}
 	}
 }

@@ -25,12 +25,26 @@ const (
 	CheckParts      = "parts"
 )
 
+// CheckConfiguration is whether the configuration file is what runs.
+const CheckConfiguration = "configuration"
+
 // Facts are what is known of a process at one moment.
 type Facts struct {
 	At  time.Time
 	Bus Bus
 	// Autoscalers are those that the process is configured for.
 	Autoscalers []Autoscaler
+	// Configuration is how the configuration file is.
+	Configuration Configuration
+}
+
+// Configuration is how far the configuration file is not what runs.
+type Configuration struct {
+	// Mistakes keep it from being taken over, since a time.
+	Mistakes int
+	Since    time.Time
+	// Waiting is how many differences take effect at the next start.
+	Waiting int
 }
 
 // Bus is how the event bus is.
@@ -122,6 +136,7 @@ func Judge(facts Facts) (live, ready Report) {
 	if facts.Bus.Embedded {
 		ready = ready.with(facts.Bus.Disk.writable())
 	}
+	ready = ready.with(facts.Configuration.inEffect())
 	for _, a := range facts.Autoscalers {
 		if a.Status == nil {
 			continue // it is not told, or for the one that acts to say
@@ -162,6 +177,32 @@ func (d Disk) writable() Check {
 		check.Notice, check.Cure = false, d.Cure
 	}
 	return check
+}
+
+// inEffect is always OK: what runs goes on, and a process that is not ready would not
+// be made so by a new one with the same file.
+func (c Configuration) inEffect() Check {
+	check := Check{Name: CheckConfiguration, OK: true, Found: "in effect"}
+	var found, cures []string
+	if c.Mistakes > 0 {
+		found = append(found, fmt.Sprintf("the file has not been taken over since %s (%s), what ran before goes on", c.Since.UTC().Format(time.RFC3339), counted(c.Mistakes, "mistake")))
+		cures = append(cures, "correct the file, ebb config check names each mistake; it would not start again as it is")
+	}
+	if c.Waiting > 0 {
+		found = append(found, counted(c.Waiting, "change")+" of the file will take effect at the next start")
+		cures = append(cures, "restart ebb, which is safe: instances and launches are found again")
+	}
+	if len(found) > 0 {
+		check.Notice, check.Found, check.Cure = true, strings.Join(found, "; "), strings.Join(cures, "; then ")
+	}
+	return check
+}
+
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func (a Autoscaler) answers() Check {

@@ -31,6 +31,8 @@ type Config struct {
 	Statuses func(ctx context.Context) map[messages.AutoscalerName]messages.Answered
 	// Bus says how the event bus is; it does not wait.
 	Bus func() Bus
+	// Configuration says how the configuration file is; nil is in effect.
+	Configuration func() Configuration
 }
 
 // Probe answers probes.
@@ -59,6 +61,9 @@ func New(config Config) *Probe {
 func (p *Probe) Judge(ctx context.Context) (live, ready Report) {
 	said := p.config.Statuses(ctx)
 	facts := Facts{At: p.config.Now(), Bus: p.config.Bus()}
+	if p.config.Configuration != nil {
+		facts.Configuration = p.config.Configuration()
+	}
 	for _, expected := range p.config.Autoscalers() {
 		a := Autoscaler{
 			Name: expected.Name, ClearMLWithin: expected.ClearMLWithin, EC2Within: expected.EC2Within, PendingBefore: -1,

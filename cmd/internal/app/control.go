@@ -122,6 +122,11 @@ func (p *Process) Order(ctx context.Context, name messages.AutoscalerName, by st
 		if answer.Failure != nil {
 			return messages.Answered{}, answer.Failure
 		}
+		if answer.Status != nil {
+			status := *answer.Status
+			status.Configuration = p.standing.status()
+			answer.Status = &status
+		}
 		return answer, nil
 	case <-ctx.Done():
 		return messages.Answered{}, &messages.Failure{Class: messages.ClassTransient, Message: "the autoscaler gave no answer in time; it may be beginning anew: try again"}

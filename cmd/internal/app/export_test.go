@@ -28,3 +28,6 @@ func (p *Process) Page() interface {
 
 // Abandon ends a process that is stuck.
 func (p *Process) Abandon() { p.abandon() }
+
+// Troubles are what the dashboard shows as wrong, or to be seen to.
+func (p *Process) Troubles(ctx context.Context) []dashboard.Trouble { return p.troubles(ctx) }

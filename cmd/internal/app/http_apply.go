@@ -150,7 +150,8 @@ func (d dashboardPorts) Apply(ctx context.Context, yaml []byte) (dashboard.Chang
 		if back := os.Rename(old, c.path); back != nil {
 			return dashboard.Change{}, errors.Join(err, fmt.Errorf("put the old configuration back: %w", back))
 		}
-		return dashboard.Change{}, err
+		_, again := d.p.Reload(context.WithoutCancel(ctx), byFile) // else it would be told that the file is not sound
+		return dashboard.Change{}, errors.Join(err, again)
 	}
 	change := dashboard.Change{Changes: done.Changes, Restart: done.Restart, File: c.path, Before: c.path + beforeEnding}
 	if err := keep(old, change.Before); err != nil {

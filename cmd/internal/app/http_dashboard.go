@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ebbscale/ebb/adapters/clock"
 	"github.com/ebbscale/ebb/adapters/dashboard"
+	"github.com/ebbscale/ebb/adapters/health"
 	"github.com/ebbscale/ebb/cmd/internal/eventtext"
 	"github.com/ebbscale/ebb/messages"
 )
@@ -42,9 +44,14 @@ func (p *Process) troubles(ctx context.Context) []dashboard.Trouble {
 	_, ready := p.monitoring.probe.Judge(ctx)
 	var all []dashboard.Trouble
 	for _, check := range ready.Checks {
-		if !check.OK || check.Notice {
-			all = append(all, dashboard.Trouble{About: check.Name, Autoscaler: check.Autoscaler, Wrong: !check.OK, Found: check.Found, Cure: check.Cure})
+		if check.OK && !check.Notice {
+			continue
 		}
+		trouble := dashboard.Trouble{About: check.Name, Autoscaler: check.Autoscaler, Wrong: !check.OK, Found: check.Found, Cure: check.Cure}
+		if file := p.standing.status(); file != nil && check.Name == health.CheckConfiguration {
+			trouble.Lines = slices.Concat(file.Unsound, file.Restart)
+		}
+		all = append(all, trouble)
 	}
 	return all
 }

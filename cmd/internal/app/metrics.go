@@ -32,7 +32,7 @@ func newMonitoring(p *Process, names []messages.AutoscalerName) *monitoring {
 		Version: p.options.Version, Clock: p.options.Clock, Autoscalers: names, Disk: p.disk,
 	})}
 	m.probe = health.New(health.Config{
-		Now: p.options.Clock.Now, Autoscalers: m.autoscalers, Statuses: m.Statuses,
+		Now: p.options.Clock.Now, Autoscalers: m.autoscalers, Statuses: m.Statuses, Configuration: p.standing.health,
 		Bus: func() health.Bus {
 			if p.server == nil {
 				return health.Bus{Connected: p.bus.Connected()}

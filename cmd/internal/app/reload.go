@@ -34,7 +34,7 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 		var told bool
 		if done, told, err = p.apply(ctx, file, by != byFile); err == nil {
 			p.monitoring.reloaded(p.running(), true)
-			p.sound(told)
+			p.sound(done.Restart, told)
 			p.log.Info().Str("by", by).Strs("changes", done.Changes).Strs("at_the_next_start", done.Restart).Msg("configuration read again")
 			return done, nil
 		}
@@ -44,9 +44,10 @@ func (p *Process) Reload(ctx context.Context, by string) (control.Reloaded, erro
 	}
 	p.log.Error().Err(err).Str("by", by).Msg("new configuration not taken over; the old one stays")
 	p.monitoring.reloaded(p.running(), false)
-	p.unsound.Store(true)
+	mistakes := problems(err)
+	p.standing.unsound(mistakes, p.options.Clock.Now())
 	for name := range p.running() {
-		p.node.Note(name, messages.AutoscalerMisconfigured{Problems: problems(err)})
+		p.node.Note(name, messages.AutoscalerMisconfigured{Problems: mistakes})
 	}
 	return control.Reloaded{}, &messages.Failure{Class: messages.ClassInvalid, Message: err.Error()}
 }
@@ -64,8 +65,8 @@ func stopping() error {
 
 // sound tells that a configuration is sound again after one that was not, when
 // nothing else has told.
-func (p *Process) sound(told bool) {
-	if p.unsound.Swap(false) && !told {
+func (p *Process) sound(restart []string, told bool) {
+	if p.standing.sound(restart) && !told {
 		for name := range p.running() {
 			p.node.Note(name, messages.AutoscalerReconfigured{Changes: []string{}})
 		}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -110,10 +109,10 @@ type Process struct {
 	mu       sync.Mutex
 	stopping bool
 	modes    map[messages.AutoscalerName]messages.OnShutdown
-	// restart are the differences that were told to take effect at the next start,
-	// unsound says that the last new configuration was not.
+	// restart are the differences that were told to take effect at the next start.
 	restart []string
-	unsound atomic.Bool
+	// standing is how the file is that was read last.
+	standing standing
 }
 
 // Run starts a process and keeps it until ctx ends; then it stops in order. The

@@ -149,7 +149,10 @@ func as(t *testing.T, user, url string, args ...string) (code int, stdout, stder
 func devService() *fakeService {
 	return &fakeService{status: messages.Status{
 		Autoscaler: "dev", At: noon, Version: "v1.2.3", Holder: "other:2:XYZ", StartedAt: noon.Add(-time.Minute),
-		Pause:         &messages.Pause{At: noon.Add(-30 * time.Second), By: "ana@host", Why: "moving", Until: noon.Add(time.Hour)},
+		Pause: &messages.Pause{At: noon.Add(-30 * time.Second), By: "ana@host", Why: "moving", Until: noon.Add(time.Hour)},
+		Configuration: &messages.ConfigurationStatus{
+			Unsound: []string{"autoscalers: is 7; write a list"}, UnsoundSince: noon.Add(-2 * time.Minute), Restart: []string{"log.level: info → debug"},
+		},
 		ClearML:       messages.SourceStatus{DownSince: noon.Add(-2 * time.Minute), Class: messages.ClassUnauthorized, Message: "401"},
 		EventsPending: 3, EventsLost: 1, Stopping: true, Silent: []string{"queue slow"},
 		Queues: []messages.QueueStatus{{Queue: "dev", Known: true, Waiting: 2, WaitSeconds: 5, Verdict: messages.QueuePlanned{Waiting: 2, Unmet: 2, Reasons: []messages.Reason{{Code: messages.ReasonPaused}}}}},

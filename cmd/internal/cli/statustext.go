@@ -47,8 +47,23 @@ func statusHead(s messages.Status) []string {
 	if s.Rival != nil {
 		lines = append(lines, "CONTESTED for "+since(s, s.Rival.Since)+": "+eventtext.Rival(*s.Rival))
 	}
+	if c := s.Configuration; c != nil {
+		lines = append(lines, configurationText(s, *c)...)
+	}
 	if len(s.Silent) > 0 {
 		lines = append(lines, fmt.Sprintf("NO ANSWER in time from %s: nothing is said of it here", eventtext.Clean(strings.Join(s.Silent, ", "))))
+	}
+	return lines
+}
+
+// configurationText says how far the configuration file is not what runs.
+func configurationText(s messages.Status, c messages.ConfigurationStatus) []string {
+	var lines []string
+	if len(c.Unsound) > 0 {
+		lines = append(lines, fmt.Sprintf("CONFIGURATION FILE NOT TAKEN OVER for %s, what ran before goes on: %s", since(s, c.UnsoundSince), eventtext.Clean(strings.Join(c.Unsound, "; "))))
+	}
+	if len(c.Restart) > 0 {
+		lines = append(lines, "configuration file, AT THE NEXT START: "+eventtext.Clean(strings.Join(c.Restart, "; ")))
 	}
 	return lines
 }
