@@ -398,6 +398,12 @@ async function clone(page) {
   await page.getByLabel(/^Secret key/).fill("${FILE:/run/sec}");
   await page.getByRole("button", { name: "Review" }).click();
   await page.getByText("The configuration is sound.").waitFor();
+  await page.getByText("takes the place of prod in the configuration file: for one more autoscaler beside it write another name").waitFor();
+  await page.getByRole("button", { name: "The autoscaler" }).click();
+  await page.getByLabel(/^Name/).fill("prod-copy");
+  await page.getByRole("button", { name: "Review" }).click();
+  for (const told of ["adds prod-copy to the configuration file; a new autoscaler begins at the next start", "leaves prod as it is", "leaves research as it is"])
+    await page.getByText(told).waitFor();
   await page.getByRole("button", { name: "Apply to this ebb…" }).click();
   const dialog = page.locator("dialog");
   for (const told of ["max_idle_time: 15m → 7m", "added; it begins at the next start", "comments in the file are lost", "/etc/ebb/ebb.yaml.before"])

@@ -124,6 +124,21 @@ export function withoutDefault(s: Step, unset: ReadonlySet<string>): Step {
   return { ...s, fields: s.fields.map((f) => (unset.has(f.id) ? { ...f, default: undefined, suggest: f.suggest ?? f.default } : f)) };
 }
 
+// standing says what becomes of the autoscalers that run here when answers are applied:
+// those of the same name change, the others stay, and a new name is added.
+export function standing(a: Answers, running: string[]): { changed: string[]; added: string[]; kept: string[] } {
+  const named: string[] = [];
+  for (let i = 0; i < elements(a, "autoscalers"); i++) {
+    const name = text(a, `autoscalers[${i}].name`);
+    if (name) named.push(name);
+  }
+  return {
+    changed: named.filter((n) => running.includes(n)),
+    added: named.filter((n) => !running.includes(n)),
+    kept: running.filter((n) => !named.includes(n)),
+  };
+}
+
 // about says whether a problem is about a field: its key or an element of it.
 export function about(p: Problem, id: string): boolean {
   return p.path === id || p.path.startsWith(id + ".") || p.path.startsWith(id + "[");

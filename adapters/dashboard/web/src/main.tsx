@@ -131,7 +131,7 @@ function App() {
         ) : name !== undefined ? (
           <AutoscalerPage key={name} name={name} me={me} theme={theme} signIn={signIn} go={go} look={look} />
         ) : url.pathname === "/new" ? (
-          <WizardPage key={path} me={me} from={url.searchParams.get("from") ?? ""} signIn={signIn} />
+          <WizardPage key={path} me={me} from={url.searchParams.get("from") ?? ""} running={names} signIn={signIn} />
         ) : (
           <ListPage me={me} link={link} look={look} />
         )}

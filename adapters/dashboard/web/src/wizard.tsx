@@ -19,7 +19,7 @@ interface Written {
   inline?: string[];
 }
 
-export function WizardPage({ me, from, signIn }: { me: Me; from: string; signIn: (then: () => void) => void }) {
+export function WizardPage({ me, from, running, signIn }: { me: Me; from: string; running: string[]; signIn: (then: () => void) => void }) {
   const [steps, setSteps] = useState<A.Step[]>();
   const [answers, setAnswers] = useState<A.Answers>({});
   const [extra, setExtra] = useState(1);
@@ -204,7 +204,7 @@ export function WizardPage({ me, from, signIn }: { me: Me; from: string; signIn:
             </div>
           </Panel>
         ) : (
-          <Review me={me} answers={full} problems={problems} elsewhere={elsewhere} signIn={signIn} shown={() => setAll(true)} />
+          <Review me={me} from={from} running={running} answers={full} problems={problems} elsewhere={elsewhere} signIn={signIn} shown={() => setAll(true)} />
         )}
       </div>
     </>
@@ -335,7 +335,7 @@ function Question(props: { field: A.Field; value: string; problems: A.Problem[];
   );
 }
 
-function Review(props: { me: Me; answers: A.Answers; problems: A.Problem[]; elsewhere: A.Problem[]; signIn: (then: () => void) => void; shown: () => void }) {
+function Review(props: { me: Me; from: string; running: string[]; answers: A.Answers; problems: A.Problem[]; elsewhere: A.Problem[]; signIn: (then: () => void) => void; shown: () => void }) {
   const [inline, setInline] = useState(false);
   const [written, setWritten] = useState<Written>();
   const [error, setError] = useState<unknown>();
@@ -398,6 +398,7 @@ function Review(props: { me: Me; answers: A.Answers; problems: A.Problem[]; else
                 Download ebb.yaml
               </button>
             </div>
+            {!applied && <Standing answers={props.answers} running={props.running} from={props.from} />}
             {applied ? (
               <div role="status">
                 <p class="fine">Applied.</p>
@@ -428,6 +429,35 @@ function Review(props: { me: Me; answers: A.Answers; problems: A.Problem[]; else
         )}
       </div>
     </Panel>
+  );
+}
+
+// Standing says what applying would do to the autoscalers that run here.
+function Standing({ answers, running, from }: { answers: A.Answers; running: string[]; from: string }) {
+  const { changed, added, kept } = A.standing(answers, running);
+  if (changed.length + added.length === 0 || running.length === 0) return null;
+  return (
+    <div>
+      <h3>Applied to this ebb</h3>
+      <ul class="lines">
+        {added.map((n) => (
+          <li key={n}>
+            adds <strong>{n}</strong> to the configuration file; a new autoscaler begins at the next start of ebb
+          </li>
+        ))}
+        {changed.map((n) => (
+          <li key={n}>
+            takes the place of <strong>{n}</strong> in the configuration file
+            {n === from && ": for one more autoscaler beside it write another name, and another workers prefix"}
+          </li>
+        ))}
+        {kept.map((n) => (
+          <li key={n}>
+            leaves <strong>{n}</strong> as it is
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

@@ -51,6 +51,17 @@ test("a secret that was not told has no default", () => {
   assert.equal(fields[0]!.default, "${ENV:KEY}");
 });
 
+test("what becomes of the autoscalers that run", () => {
+  const running = ["prod", "research"];
+  assert.deepEqual(A.standing({ "autoscalers[0].name": "prod" }, running), { changed: ["prod"], added: [], kept: ["research"] });
+  assert.deepEqual(A.standing({ "autoscalers[0].name": "copy", "autoscalers[1].name": "research" }, running), {
+    changed: ["research"],
+    added: ["copy"],
+    kept: ["prod"],
+  });
+  assert.deepEqual(A.standing({ "autoscalers[0].aws.region": "x" }, running), { changed: [], added: [], kept: running });
+});
+
 test("not is the other way round", () => {
   const f: A.Field = { id: "x", label: "", kind: "text", when: [{ field: "role", is: ["true"], not: true }] };
   assert.ok(A.asked(f, [f], {}));
