@@ -129,11 +129,16 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), orderPatience)
 	defer cancel()
-	if err := s.config.Operator.Reload(ctx); err != nil {
-		failed("the old configuration stays", err).write(w)
+	change, err := s.config.Operator.Reload(ctx)
+	if err != nil {
+		p := failed("the old configuration stays", err)
+		if p.status == http.StatusConflict {
+			p.Fix = "correct the file, and reload again; `ebb config check` says the same of it"
+		}
+		p.write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"reloaded": true})
+	writeJSON(w, http.StatusOK, change.listed())
 }
 
 func (s *Server) export(w http.ResponseWriter, r *http.Request) {

@@ -43,7 +43,7 @@ func TestOrders(t *testing.T) {
 		{prod + "/export", `{"format":"json"}`, 200, "secret_key"},
 		{prod + "/export", `{"format":"exe"}`, 400, "format"},
 		{"/api/v1/autoscalers/none/pause", `{}`, 404, "no autoscaler"},
-		{"/api/v1/reload", `{}`, 200, "reloaded"},
+		{"/api/v1/reload", `{}`, 200, `{"changes":[],"restart":[]}`},
 		{"/api/v1/apply", `{"yaml":"autoscalers: []"}`, 200, `"before":"/etc/ebb/ebb.yaml.before"`},
 		{"/api/v1/apply/plan", `{"yaml":"autoscalers: []"}`, 200, `"restart":["autoscalers[prod-copy]: added`},
 		{"/api/v1/apply/plan", `{"yaml":"nonsense"}`, 422, `"path":"autoscalers"`},

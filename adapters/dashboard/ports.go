@@ -42,8 +42,8 @@ type Explanation struct {
 type Operator interface {
 	// Order hands an order to an autoscaler; by is who asks.
 	Order(ctx context.Context, name messages.AutoscalerName, by string, order messages.Order) (messages.Answered, error)
-	// Reload reads the configuration again.
-	Reload(ctx context.Context) error
+	// Reload reads the configuration again, and says what that changed.
+	Reload(ctx context.Context) (Change, error)
 	// Export is the configuration of one autoscaler as a file of its own, in
 	// "yaml" or "json". Without secrets each of them is left out or a reference.
 	Export(ctx context.Context, name messages.AutoscalerName, format string, secrets bool) ([]byte, error)

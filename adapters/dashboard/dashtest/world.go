@@ -379,7 +379,9 @@ func (w *World) drainIdle(s *scaler, resource messages.ResourceName) []messages.
 }
 
 // Reload implements [dashboard.Operator].
-func (w *World) Reload(context.Context) error { return w.note("reload") }
+func (w *World) Reload(context.Context) (dashboard.Change, error) {
+	return dashboard.Change{}, w.note("reload")
+}
 
 func (w *World) note(line string) error {
 	w.mu.Lock()

@@ -534,6 +534,40 @@ async function restart() {
   await page.getByText("there is no autoscaler of this name here").waitFor();
   assert.equal(await page.locator("#instances").count(), 0, "what is not there any more is shown");
   say("an autoscaler that is not configured any more is not shown");
+  await again("listen=127.0.0.1&name=still");
+  await results(page);
+}
+
+// results looks that what was done is told, and that what cannot be done is not offered:
+// of an autoscaler in which nothing else happens.
+async function results(page) {
+  const dialog = page.locator("dialog");
+  await page.goto(url + "/a/still");
+  await page.locator(".live.on").waitFor();
+  await page.getByRole("button", { name: "Reload…" }).click();
+  await signIn(page, token);
+  await dialog.getByRole("button", { name: "Reload" }).click();
+  await dialog.getByText("Nothing that runs has changed.").waitFor();
+  await dialog.getByRole("button", { name: "Close" }).last().click();
+
+  const idleNow = async () => Number(await page.locator(".tile", { hasText: "idle" }).locator(".value").innerText());
+  const idle = await idleNow();
+  assert.ok(idle > 0, "nothing is idle in the test");
+  await page.getByRole("button", { name: "Shut down idle…" }).click();
+  await dialog.getByText(`${idle} instance`).waitFor();
+  const go = dialog.getByRole("button", { name: "Shut down idle instances" });
+  await go.click();
+  await dialog.getByText(/^[0-9]+ instances? (is|are) asked to stop taking work/).waitFor();
+  assert.equal(await dialog.locator("code").count(), idle);
+  await accessible(page, "the result of shutting down idle instances");
+  await dialog.getByRole("button", { name: "Close" }).last().click();
+  await until("the end of the last idle instance", 60, async () => (await idleNow()) === 0);
+  await page.getByRole("button", { name: "Shut down idle…" }).click();
+  await dialog.getByText("there is nothing to shut down").waitFor();
+  assert.ok(await go.isDisabled(), "nothing can be shut down");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  say("the result of a reload and of shutting down idle instances is told");
 }
 
 let status = 0;

@@ -126,9 +126,9 @@ func (d dashboardPorts) unheard(err error) error {
 }
 
 // Reload implements [dashboard.Operator].
-func (d dashboardPorts) Reload(ctx context.Context) error {
-	_, err := d.p.Reload(ctx, "the dashboard")
-	return err
+func (d dashboardPorts) Reload(ctx context.Context) (dashboard.Change, error) {
+	done, err := d.p.Reload(ctx, "the dashboard")
+	return dashboard.Change{Changes: done.Changes, Restart: done.Restart}, err
 }
 
 // Export implements [dashboard.Operator]: a whole file, with the process's own

@@ -1,10 +1,12 @@
 // What an operator can be asked, and what is shown in detail.
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get, of, post, postFile, save } from "./api";
 import { age, clockTime, count, dateTime, dollars, duration, fill } from "./format";
+import { idleOf } from "./plain";
 import { cost } from "./table";
-import type { Instance, Links, Me, Queue } from "./types";
-import { Badge, Clock, Dialog, Out, Work, Wrong, useTick } from "./ui";
+import type { Change, Instance, Links, Me, Queue, Resource } from "./types";
+import { Badge, Changes, Clock, Dialog, Out, Work, Wrong, useTick } from "./ui";
 
 export function SignIn({ me, close, done }: { me: Me; close: () => void; done: () => void }) {
   const [token, setToken] = useState("");
@@ -110,52 +112,84 @@ export function ResumeDialog({ name, close }: { name: string; close: () => void 
   );
 }
 
-export function IdleDialog({ name, resources, idle, close }: { name: string; resources: string[]; idle: number; close: () => void }) {
+// Told is the result of what was asked, in place of the question.
+function Told({ close, children }: { close: () => void; children: ComponentChildren }) {
+  return (
+    <>
+      <div role="status">{children}</div>
+      <div class="buttons">
+        <button type="button" class="primary" autofocus onClick={close}>
+          Close
+        </button>
+      </div>
+    </>
+  );
+}
+
+export function IdleDialog({ name, resources, close }: { name: string; resources: Resource[]; close: () => void }) {
   const [resource, setResource] = useState("");
+  const [done, setDone] = useState<string[]>();
+  const idle = idleOf(resources, resource);
   return (
     <Dialog title="Shut down idle instances now" close={close}>
-      <p>
-        {count(idle, "instance is", "instances are")} idle. Each is asked to stop taking work first; one that takes a task meanwhile stays.
-      </p>
-      <Work
-        label="Shut down idle instances"
-        cancel={close}
-        work={async () => {
-          await post(of(name) + "/idle", { resource });
-          close();
-        }}
-      >
-        <label>
-          Resource type
-          <select value={resource} onChange={(e) => setResource(e.currentTarget.value)}>
-            <option value="">all</option>
-            {resources.map((r) => (
-              <option key={r}>{r}</option>
-            ))}
-          </select>
-        </label>
-      </Work>
+      {done ? (
+        <Told close={close}>
+          {done.length === 0 ? (
+            <p>No instance was idle any more. Nothing is shut down.</p>
+          ) : (
+            <>
+              <p>{count(done.length, "instance is", "instances are")} asked to stop taking work, and terminated once it is certain that they have none:</p>
+              <ul class="lines">
+                {done.map((id) => (
+                  <li key={id}>
+                    <code>{id}</code>
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+        </Told>
+      ) : (
+        <Work
+          label="Shut down idle instances"
+          cancel={close}
+          disabled={idle === 0}
+          work={async () => setDone((await post<{ instances: string[] }>(of(name) + "/idle", { resource })).instances)}
+        >
+          <p role="status">
+            {idle === 0
+              ? "No instance is idle: there is nothing to shut down."
+              : `${count(idle, "instance is", "instances are")} idle. Each is asked to stop taking work first; one that takes a task meanwhile stays.`}
+          </p>
+          <label>
+            Resource type
+            <select value={resource} onChange={(e) => setResource(e.currentTarget.value)}>
+              <option value="">all</option>
+              {resources.map((r) => (
+                <option key={r.name}>{r.name}</option>
+              ))}
+            </select>
+          </label>
+        </Work>
+      )}
     </Dialog>
   );
 }
 
 export function ReloadDialog({ close }: { close: () => void }) {
-  const [done, setDone] = useState(false);
+  const [done, setDone] = useState<Change>();
   return (
     <Dialog title="Reload the configuration" close={close}>
       {done ? (
-        <p role="status">Reloaded. The log says what has changed.</p>
+        <Told close={close}>
+          <p class="fine">The configuration was read again.</p>
+          <Changes of={done} past />
+          <p class="muted">What EC2 has refused for good is asked for again.</p>
+        </Told>
       ) : (
         <>
-          <p>ebb reads its configuration again. If it is not sound, the old one stays and the log says why.</p>
-          <Work
-            label="Reload"
-            cancel={close}
-            work={async () => {
-              await post("/reload");
-              setDone(true);
-            }}
-          />
+          <p>ebb reads its configuration again. If it is not sound, the old one stays.</p>
+          <Work label="Reload" cancel={close} work={async () => setDone(await post<Change>("/reload"))} />
         </>
       )}
     </Dialog>

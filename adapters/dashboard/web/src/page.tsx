@@ -157,7 +157,7 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
       {open?.what === "drain" && instance && <DrainDialog name={name} instance={instance} close={close} />}
       {open?.what === "pause" && <PauseDialog name={name} close={close} />}
       {open?.what === "resume" && <ResumeDialog name={name} close={close} />}
-      {open?.what === "idle" && <IdleDialog name={name} resources={resources} idle={picture?.head.counts.idle ?? 0} close={close} />}
+      {open?.what === "idle" && <IdleDialog name={name} resources={picture?.resources ?? []} close={close} />}
       {open?.what === "export" && <ExportDialog name={name} close={close} />}
       {open?.what === "reload" && <ReloadDialog close={close} />}
     </>

@@ -1,6 +1,6 @@
 // What the page says in words. Pure.
 import { clockTime } from "./format";
-import type { Head, Queue, Trouble } from "./types";
+import type { Head, Queue, Resource, Trouble } from "./types";
 
 // verdict says why the tasks of a queue wait. A plan that is not followed any more,
 // since nobody knows how things stand, says of when it is; asOf is undefined for one
@@ -20,6 +20,11 @@ function planned(q: Queue): string {
   if (q.unmet) parts.push(`${q.unmet} not served`);
   const numbers = parts.join(", ") || "about to be looked at";
   return q.reasons?.length && q.unmet ? `${numbers}: ${q.reasons[0]}` : numbers;
+}
+
+// idleOf counts the idle instances of a resource type, or of all for "".
+export function idleOf(resources: Resource[], name: string): number {
+  return resources.reduce((n, r) => n + (name === "" || r.name === name ? (r.counts.idle ?? 0) : 0), 0);
 }
 
 // troublesOf are the troubles that nothing else on the page tells: an outage of a

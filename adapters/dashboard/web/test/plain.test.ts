@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clockTime } from "../src/format";
 import * as P from "../src/plain";
-import type { Head, Queue, Trouble } from "../src/types";
+import type { Head, Queue, Resource, Trouble } from "../src/types";
 
 const queue = (change: Partial<Queue>) => ({ known: true, waiting: 2, covered: 2, launching: 0, unmet: 0, ...change }) as Queue;
 
@@ -12,6 +12,11 @@ test("a plan that nobody follows says of when it is", () => {
   assert.equal(P.verdict(queue({}), 90_000), `not known now; at ${clockTime(90_000)}: 2 covered`);
   assert.equal(P.verdict(queue({}), 0), "not known now");
   assert.equal(P.verdict(queue({ known: false }), 90_000), "not looked at yet");
+});
+
+test("idle instances of one resource type and of all", () => {
+  const all = [{ name: "a", counts: { idle: 2, busy: 1 } }, { name: "b", counts: { busy: 3 } }] as Resource[];
+  assert.deepEqual(["", "a", "b", "c"].map((n) => P.idleOf(all, n)), [2, 2, 0, 0]);
 });
 
 test("what has its own banner is not told twice", () => {

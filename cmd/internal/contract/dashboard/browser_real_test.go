@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -180,6 +181,9 @@ func live(t *testing.T, n int, change func(*dashboard.Config)) (*dashboard.Serve
 	return liveNamed(t, n, change, "prod", "research")
 }
 
+// still is an autoscaler in a world in which nothing happens by itself.
+const still = "still"
+
 func liveNamed(t *testing.T, n int, change func(*dashboard.Config), names ...messages.AutoscalerName) (*dashboard.Server, net.Listener) {
 	t.Helper()
 	world := dashtest.New(clock.System(), 1, n, names...)
@@ -203,7 +207,7 @@ func liveNamed(t *testing.T, n int, change func(*dashboard.Config), names ...mes
 	fed.Go(func() {
 		beat := time.NewTicker(10 * time.Millisecond)
 		defer beat.Stop()
-		for ctx.Err() == nil {
+		for ctx.Err() == nil && !slices.Contains(names, still) {
 			world.StepAll()
 			<-beat.C
 		}
