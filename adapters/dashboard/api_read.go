@@ -28,8 +28,12 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) {
 		refused.write(w)
 		return
 	}
+	tokenFile := ""
+	if s.config.local() {
+		tokenFile = s.config.TokenFile
+	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"version": s.config.Version, "speed": s.config.Speed, "read": found.read, "act": found.act, "by": found.by,
+		"token_file": tokenFile, "version": s.config.Version, "speed": s.config.Speed, "read": found.read, "act": found.act, "by": found.by,
 		"token": s.config.Token != "", "password": s.config.User != "", "wizard": s.config.Wizard != nil,
 	})
 }

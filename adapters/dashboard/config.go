@@ -44,6 +44,9 @@ type Config struct {
 	Token    string
 	User     string
 	Password string
+	// TokenFile is where the token is kept; empty when it is elsewhere. Whoever is on
+	// the same machine is told.
+	TokenFile string
 	// TLS says that the listener speaks it, BehindTLSProxy that a proxy in front of
 	// it does. The address of a browser is then the last of X-Forwarded-For.
 	TLS            bool

@@ -236,6 +236,21 @@ func TestPageHasNothingInline(t *testing.T) {
 	}
 }
 
+// TestTokenFile holds that only whoever is on the same machine hears where the token is.
+func TestTokenFile(t *testing.T) {
+	t.Parallel()
+
+	for listen, told := range map[string]bool{"127.0.0.1:8480": true, "0.0.0.0:8480": false} {
+		server, err := dashboard.New(configWith(func(c *dashboard.Config) { c.Listen, c.TokenFile = listen, "/var/lib/ebb/http-token" }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := body(ask(server, "GET", "/api/v1/me", "")); strings.Contains(text, `"token_file":"/var/lib/ebb/http-token"`) != told {
+			t.Errorf("on %s: %s", listen, text)
+		}
+	}
+}
+
 func TestForeignNames(t *testing.T) {
 	t.Parallel()
 

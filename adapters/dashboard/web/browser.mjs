@@ -185,6 +185,9 @@ async function world() {
   const list = await open("/");
   await list.locator(".card").first().waitFor();
   assert.equal(await list.locator(".card").count(), 2);
+  const numbers = async (card) => Object.fromEntries(await card.locator(".numbers > div").evaluateAll((all) => all.map((d) => [d.querySelector("dt").innerText, Number(d.querySelector("dd").innerText)])));
+  const first = await numbers(list.locator(".card").first());
+  assert.equal(first.running, first.busy + first.idle + first.booting + (first.going ?? 0), `of what runs some is not told: ${JSON.stringify(first)}`);
   await accessible(list, "the list");
   await picture(list, "dashboard-list");
 
@@ -493,7 +496,14 @@ async function restart() {
 
   await page.goto(url + "/a/prod");
   await page.locator(".live.on").waitFor();
+  await page.getByRole("link", { name: "New configuration…" }).click();
+  await page.getByRole("heading", { name: "New configuration" }).waitFor();
+  await page.goBack();
+  await page.locator(".live.on").waitFor();
+  say("a new configuration can be begun where there is one autoscaler");
+
   await head("Sign in").click();
+  await page.locator("dialog").getByText("/var/lib/ebb/http-token").waitFor();
   await signIn(page, token);
   await head("Sign out").waitFor();
   await again("listen=127.0.0.1&name=prod");
@@ -526,6 +536,8 @@ async function restart() {
   await again("listen=0.0.0.0&name=prod");
   await page.getByRole("heading", { name: "Sign in to look" }).waitFor();
   await page.locator("main").getByRole("button", { name: "Sign in" }).click();
+  await page.locator("dialog input[type=password]").waitFor();
+  assert.equal(await page.getByText("/var/lib/ebb").count(), 0, "another machine is told where the token is");
   await signIn(page, token);
   await page.locator(".live.on").waitFor();
   say("where looking needs the token, the page asks for it");

@@ -33,7 +33,7 @@ func (p *Process) dashboard() (*dashboard.Server, error) {
 		Engine: ports, Operator: ports, Events: ports, Wizard: webWizard{},
 		Words: func(r messages.Recorded) string { return eventtext.Words(r.Event) }, Reason: eventtext.Reason,
 		Clock: p.options.Clock, Wall: clock.System(), Speed: p.options.Speed, Version: p.options.Version,
-		Listen: settings.Listen, Token: token, User: settings.User, Password: settings.Password.Reveal(),
+		Listen: settings.Listen, Token: token, TokenFile: p.tokenFile(), User: settings.User, Password: settings.Password.Reveal(),
 		Health: p.troubles, Metrics: p.monitoring.Handler(), Healthz: p.monitoring.probe.Live(), Readyz: p.monitoring.probe.Ready(),
 		TLS: settings.TLS.CertFile != "", BehindTLSProxy: settings.BehindTLSProxy, Log: p.log,
 	})
@@ -56,13 +56,25 @@ func (p *Process) troubles(ctx context.Context) []dashboard.Trouble {
 	return all
 }
 
+// tokenFile is where the token of the dashboard is kept; empty when it is configured.
+func (p *Process) tokenFile() string {
+	if p.options.File.HTTP.Token.IsSet() {
+		return ""
+	}
+	path := filepath.Join(p.options.File.StateDir, tokenFile)
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	return path
+}
+
 // httpToken is the configured token, or the one that was made up at the first start
 // and is kept, for its owner only, in the state directory.
 func (p *Process) httpToken() (string, error) {
 	if token := p.options.File.HTTP.Token.Reveal(); token != "" {
 		return token, nil
 	}
-	path := filepath.Join(p.options.File.StateDir, tokenFile)
+	path := p.tokenFile()
 	kept, err := os.ReadFile(path)
 	if token := strings.TrimSpace(string(kept)); err == nil && token != "" {
 		return token, nil

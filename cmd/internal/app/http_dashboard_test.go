@@ -79,6 +79,7 @@ func TestDashboard(t *testing.T) {
 	}
 	page.wizard(path)
 	bare := client{t: t, url: page.url}
+	bare.wants(http.StatusOK, fmt.Sprintf(`"token_file":%q`, filepath.Join(r.dir, "state", "http-token")), "GET", "/me", nil)
 	bare.wants(http.StatusUnauthorized, "token", "POST", "/reload", struct{}{})
 	for _, probe := range []string{"/metrics", "/healthz", "/readyz"} {
 		r.until(func() bool { status, _ := bare.ask("GET", "/../.."+probe, nil); return status == http.StatusOK }, probe+" answers that all is well")

@@ -43,7 +43,16 @@ export function SignIn({ me, close, done }: { me: Me; close: () => void; done: (
               Token
               <input type="password" value={token} autocomplete="off" autofocus onInput={(e) => setToken(e.currentTarget.value)} />
               <small>
-                The value of <code>http.token</code>, or what is in the file <code>http-token</code> of ebb's state directory. It is sent once; this browser keeps a session of 12 hours instead.
+                {me.token_file ? (
+                  <>
+                    What is in the file <code>{me.token_file}</code> on this machine.
+                  </>
+                ) : (
+                  <>
+                    The value of <code>http.token</code>, or what is in the file <code>http-token</code> of ebb's state directory.
+                  </>
+                )}{" "}
+                It is sent once; this browser keeps a session of 12 hours instead.
               </small>
             </label>
           )}

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Troubles } from "./banners";
 import { age, clockTime, dollars, rough, waiting } from "./format";
-import { troublesOf, troublesOfAll } from "./plain";
+import { going, troublesOf, troublesOfAll } from "./plain";
 import { type State, Stream } from "./stream";
 import type { Head, Me } from "./types";
 import { Bar, Clock, Panel, stale, useTick } from "./ui";
@@ -68,6 +68,16 @@ export function ListPage({ me, link, look }: { me: Me; link: (path: string) => (
                     <dt>idle</dt>
                     <dd>{h.counts.idle ?? 0}</dd>
                   </div>
+                  <div>
+                    <dt>booting</dt>
+                    <dd>{h.counts.booting ?? 0}</dd>
+                  </div>
+                  {going(h) > 0 && (
+                    <div>
+                      <dt>going</dt>
+                      <dd>{going(h)}</dd>
+                    </div>
+                  )}
                   <div>
                     <dt>waiting</dt>
                     <dd>{waiting(h.waiting, h.waiting_unknown)}</dd>

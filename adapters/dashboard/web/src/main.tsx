@@ -129,7 +129,7 @@ function App() {
             </button>
           </div>
         ) : name !== undefined ? (
-          <AutoscalerPage key={name} name={name} me={me} theme={theme} signIn={signIn} go={go} look={look} />
+          <AutoscalerPage key={name} name={name} me={me} theme={theme} signIn={signIn} go={go} link={link} look={look} />
         ) : url.pathname === "/new" ? (
           <WizardPage key={path} me={me} from={url.searchParams.get("from") ?? ""} running={names} signIn={signIn} />
         ) : (

@@ -20,7 +20,7 @@ type Open =
   | { what: "drain"; id: string }
   | { what: "pause" | "resume" | "idle" | "reload" | "export" };
 
-export function AutoscalerPage(props: { name: string; me: Me; theme: string; signIn: (then: () => void) => void; go: (path: string) => void; look: () => void }) {
+export function AutoscalerPage(props: { name: string; me: Me; theme: string; signIn: (then: () => void) => void; go: (path: string) => void; link: (path: string) => (e: Event) => void; look: () => void }) {
   const { name, me } = props;
   const [picture, setPicture] = useState<Picture>();
   const [state, setState] = useState<State>("connecting");
@@ -117,6 +117,11 @@ export function AutoscalerPage(props: { name: string; me: Me; theme: string; sig
             <button type="button" onClick={() => (me.act ? props.go(`/new?from=${encodeURIComponent(name)}`) : props.signIn(() => props.go(`/new?from=${encodeURIComponent(name)}`)))}>
               Clone
             </button>
+          )}
+          {me.wizard && (
+            <a class="button" href="/new" onClick={props.link("/new")}>
+              New configuration…
+            </a>
           )}
           <button type="button" onClick={() => act({ what: "reload" })}>
             Reload…

@@ -27,6 +27,11 @@ export function idleOf(resources: Resource[], name: string): number {
   return resources.reduce((n, r) => n + (name === "" || r.name === name ? (r.counts.idle ?? 0) : 0), 0);
 }
 
+// going counts the instances that run and will not work again.
+export function going(h: Head): number {
+  return (h.counts.draining ?? 0) + (h.counts.terminating ?? 0) + (h.counts.vanished ?? 0);
+}
+
 // troublesOf are the troubles that nothing else on the page tells: an outage of a
 // source and a rival have their own place, and a source that has not been asked yet is
 // none.

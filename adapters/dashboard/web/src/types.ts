@@ -143,6 +143,7 @@ export interface Me {
   act: boolean;
   by: string;
   token: boolean;
+  token_file: string;
   password: boolean;
   wizard: boolean;
 }

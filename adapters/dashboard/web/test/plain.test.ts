@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clockTime } from "../src/format";
 import * as P from "../src/plain";
+import { conditions } from "../src/types";
 import type { Head, Queue, Resource, Trouble } from "../src/types";
 
 const queue = (change: Partial<Queue>) => ({ known: true, waiting: 2, covered: 2, launching: 0, unmet: 0, ...change }) as Queue;
@@ -17,6 +18,13 @@ test("a plan that nobody follows says of when it is", () => {
 test("idle instances of one resource type and of all", () => {
   const all = [{ name: "a", counts: { idle: 2, busy: 1 } }, { name: "b", counts: { busy: 3 } }] as Resource[];
   assert.deepEqual(["", "a", "b", "c"].map((n) => P.idleOf(all, n)), [2, 2, 0, 0]);
+});
+
+test("what runs is busy, idle, booting or going", () => {
+  const counts = { busy: 1, idle: 2, booting: 4, draining: 8, terminating: 16, vanished: 32 };
+  assert.deepEqual(Object.keys(counts).sort(), [...conditions].sort());
+  assert.equal(P.going({ counts } as Head), 8 + 16 + 32);
+  assert.equal(P.going({ counts: {} } as Head), 0);
 });
 
 test("what has its own banner is not told twice", () => {

@@ -194,7 +194,8 @@ func liveNamed(t *testing.T, n int, change func(*dashboard.Config), names ...mes
 	config := dashboard.Config{
 		Engine: world, Operator: world, Events: world, Wizard: dashtest.Wizard{},
 		Words: func(r messages.Recorded) string { return eventtext.Words(r.Event) }, Reason: eventtext.Reason,
-		Clock: clock.System(), Wall: patient{clock.System()}, Version: "test", Listen: listener.Addr().String(), Token: token, Log: zerolog.New(os.Stderr),
+		Clock: clock.System(), Wall: patient{clock.System()}, Version: "test", Listen: listener.Addr().String(), Token: token, TokenFile: "/var/lib/ebb/http-token",
+		Log: zerolog.New(os.Stderr),
 	}
 	change(&config)
 	server, err := dashboard.New(config)
