@@ -46,7 +46,7 @@ func TestJudge(t *testing.T) {
 			true, true, "launching is paused",
 		},
 		"stopping":     {func(f *health.Facts) { f.Autoscalers[0].Status.Stopping = true }, true, true, "is stopping"},
-		"external bus": {func(f *health.Facts) { f.Bus = health.Bus{Connected: true} }, true, true, "event bus"},
+		"external bus": {func(f *health.Facts) { f.Bus = health.Bus{Connected: true} }, true, true, "event server connection"},
 		"bus away":     {func(f *health.Facts) { f.Bus = health.Bus{} }, true, false, "nats.url"},
 		"server ended": {func(f *health.Facts) { f.Bus.Running, f.Bus.Connected = false, false }, false, false, "restart ebb"},
 		"disk full": {

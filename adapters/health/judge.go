@@ -151,7 +151,7 @@ func Judge(facts Facts) (live, ready Report) {
 }
 
 func (b Bus) connected() Check {
-	check := Check{Name: "event bus", OK: b.Connected, Found: "connected", Cure: "see that the NATS server of nats.url runs and can be reached from here"}
+	check := Check{Name: "event server connection", OK: b.Connected, Found: "connected", Cure: "see that the NATS server of nats.url runs and can be reached from here"}
 	if b.Embedded {
 		check.Cure = "see the log of the embedded event server; restart ebb if it does not come back"
 	}
@@ -305,8 +305,8 @@ func (a Autoscaler) outbox() Check {
 	pending := a.Status.EventsPending
 	growing := pending > pendingFew && a.PendingBefore >= 0 && pending > a.PendingBefore
 	check := Check{
-		Name: "events", Autoscaler: a.Name, OK: !growing, Found: fmt.Sprintf("%d wait for the event bus", pending),
-		Cure: "see that the event bus is up and its disk has room; beyond 100000 events are lost",
+		Name: "events", Autoscaler: a.Name, OK: !growing, Found: fmt.Sprintf("%d wait for the event server", pending),
+		Cure: "see that the event server is up and its disk has room; beyond 100000 events are lost",
 	}
 	if growing {
 		check.Found += fmt.Sprintf(", %d a minute ago", a.PendingBefore)

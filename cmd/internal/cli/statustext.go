@@ -87,9 +87,9 @@ func sourceText(s messages.Status, source messages.SourceStatus) string {
 	case !source.DownSince.IsZero():
 		return fmt.Sprintf("FAILS for %s (%s)", since(s, source.DownSince), spaced(string(source.Class)))
 	case source.LastGood.IsZero():
-		return "not asked yet"
+		return "has not answered yet"
 	}
-	return "ok " + since(s, source.LastGood) + " ago"
+	return "answered " + since(s, source.LastGood) + " ago"
 }
 
 func outboxText(s messages.Status) string {
