@@ -166,7 +166,16 @@ autoscalers:
 	}
 	if exists("docs/dashboard.md") { // the server comes with its page
 		runIn(t, image, settings, 0, "healthcheck", "--url", "http://"+health+"/healthz")
-		runIn(t, image, settings, 0, "healthcheck", "--url", "http://"+health+"/readyz")
+		// It is ready once ClearML has answered, which is after it has started.
+		for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+			out, err := inJail(t.Context(), image, settings, "healthcheck", "--url", "http://"+health+"/readyz").CombinedOutput()
+			if err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("it is never ready: %v\n%s", err, out)
+			}
+		}
 	}
 	stop()
 	select {
