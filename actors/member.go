@@ -288,6 +288,7 @@ func (r *resource) polled(ctx actor.Context, m messages.WorkersPolled) {
 		}
 	}
 	r.board, r.early = m.Board, nil
+	r.noteQueues(m)
 	if !r.known() {
 		r.early = &earlyPoll{m, rows}
 	}

@@ -3,21 +3,47 @@ package actors
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/ebbscale/ebb/messages"
 )
 
+// madeQueue is a queue as the last poll showed it: one that was deleted, or renamed,
+// and made anew has another id.
+type madeQueue struct {
+	id string
+	// at is the poll that showed it in place of an earlier one; zero when none did.
+	at time.Time
+}
+
+// noteQueues looks for queues that were made anew: agents go on with those that
+// they found when they started.
+func (r *resource) noteQueues(poll messages.WorkersPolled) {
+	for _, name := range r.queues {
+		queue, there := poll.Board.Queue(name)
+		switch before := r.made[name]; {
+		case !there || before.id == queue.ID:
+		case before.id == "":
+			r.made[name] = madeQueue{id: queue.ID}
+		default:
+			r.made[name] = madeQueue{id: queue.ID, at: poll.At}
+		}
+	}
+}
+
 // unserved is a queue of the resource type that the agent of a member does not pull
 // from, empty when there is none, or nobody knows: the queues of an agent are those of
-// its launch, and the configuration may have got others since.
+// its launch, and the configuration, or the server, may have got others since.
 func (r *resource) unserved(m *member) messages.QueueName {
-	if len(m.row.Queues) == 0 || !m.instance.LaunchedAt.Before(r.born) { // what this life launches has what there is
+	if len(m.row.Queues) == 0 && !m.row.Forsaken {
 		return ""
 	}
+	launched := m.instance.LaunchedAt
 	for _, name := range r.queues {
-		if !slices.Contains(m.row.Queues, name) {
+		earlier := launched.Before(r.born) || launched.Before(r.made[name].at) // what came later has what there is
+		if earlier && !slices.Contains(m.row.Queues, name) {
 			return name
 		}
 	}
@@ -32,9 +58,12 @@ func (r *resource) replace(ctx actor.Context, m *member) {
 	if name == "" || !live || r.stopping != "" || !r.known() || !m.usable(r.env.clock.Now()) {
 		return
 	}
+	why := "its agent was started before its resource type served queue %s, and does not pull from it"
+	if m.row.Forsaken || !r.made[name].at.IsZero() {
+		why = "its agent was started before queue %s was made anew, and does not pull from it"
+	}
 	r.drain(ctx, m.instance.ID, messages.DrainInstance{Finish: true, Reasons: []messages.Reason{{
-		Code: messages.ReasonPolicy, Subject: string(name),
-		Detail: fmt.Sprintf("its agent was started before its resource type served queue %s, and does not pull from it", name),
+		Code: messages.ReasonPolicy, Subject: string(name), Detail: fmt.Sprintf(why, name),
 	}}})
 }
 

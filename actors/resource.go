@@ -42,6 +42,7 @@ type resource struct {
 	held      *messages.FleetListed // a listing that came before the report
 	early     *earlyPoll            // the last one, while the fleet is not known
 	board     messages.Board
+	made      map[messages.QueueName]madeQueue
 	members   map[messages.InstanceID]*member
 	order     []messages.InstanceID // of members, oldest knowledge first
 	launching map[messages.RequestID]*inFlight
@@ -101,6 +102,7 @@ func (r *resource) begin(ctx actor.Context) {
 	r.members = make(map[messages.InstanceID]*member)
 	r.launching = make(map[messages.RequestID]*inFlight)
 	r.refusals = make(map[messages.FailureClass]string)
+	r.made = make(map[messages.QueueName]madeQueue)
 	ctx.Request(r.provisioner, messages.ReportLaunches{Resource: r.spec.Name})
 	ctx.Send(r.inventory, messages.ListFleet{})
 	r.load(ctx)

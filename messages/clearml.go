@@ -36,6 +36,9 @@ type WorkerState struct {
 	// Queues are those that it pulls from, sorted; a queue that does not exist any
 	// more is left out. Rows share the list: it is not to be changed.
 	Queues []QueueName
+	// Forsaken says that it pulls from a queue that does not exist any more, beside
+	// those or alone.
+	Forsaken bool
 }
 
 // ClearMLSnapshot is what one tick's calls to the ClearML server answered, whole.

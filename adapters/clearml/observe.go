@@ -72,21 +72,22 @@ type workerRow struct {
 	} `json:"queues"`
 }
 
-// queueNames are the names of the queues that a worker pulls from. Most workers
-// have the same as the row before: then that list is shared, and nobody may
-// change it.
-func (r *workerRow) queueNames(before []messages.QueueName) []messages.QueueName {
-	var names []messages.QueueName
+// queueNames are the names of the queues that a worker pulls from, and whether one
+// of them does not exist any more: that has only an id. Most workers have the same
+// as the row before: then that list is shared, and nobody may change it.
+func (r *workerRow) queueNames(before []messages.QueueName) (names []messages.QueueName, forsaken bool) {
 	for _, queue := range r.Queues {
-		if queue.Name != "" { // one that does not exist any more has only an id
-			names = append(names, messages.QueueName(queue.Name))
+		if queue.Name == "" {
+			forsaken = true
+			continue
 		}
+		names = append(names, messages.QueueName(queue.Name))
 	}
 	slices.Sort(names) // the server tells them in no order
 	if slices.Equal(names, before) {
-		return before
+		return before, forsaken
 	}
-	return names
+	return names, forsaken
 }
 
 type workerTask struct {
@@ -136,9 +137,10 @@ func ours(rows []workerRow, prefix string) []messages.WorkerState {
 		if !strings.HasPrefix(row.ID, prefix) {
 			continue
 		}
-		queues = row.queueNames(queues)
+		var forsaken bool
+		queues, forsaken = row.queueNames(queues)
 		state := messages.WorkerState{
-			ID: messages.WorkerID(row.ID), Queues: queues,
+			ID: messages.WorkerID(row.ID), Queues: queues, Forsaken: forsaken,
 			Registered: row.Registered.Time,
 			LastActive: latest(row.Registered, row.Active, row.Reported),
 		}

@@ -120,6 +120,16 @@ func TestObserveWorkerRows(t *testing.T) {
 			`{"id": "pfx:a:t:i-1", "register_time": null, "task": null, "last_report_time": "2026-11-23T11:45:06+02:00"}`,
 			[]messages.WorkerState{{ID: "pfx:a:t:i-1", LastActive: at("2026-11-23T09:45:06Z")}},
 		},
+		"a queue that is no more has only an id": {
+			`{"id": "pfx:a:t:i-1", "queues": [{"id": "q1"}]},
+			 {"id": "pfx:a:t:i-2", "queues": [{"id": "q2", "name": "gpu"}, {"id": "q1"}]},
+			 {"id": "pfx:a:t:i-3", "queues": [{"id": "q2", "name": "gpu"}]}`,
+			[]messages.WorkerState{
+				{ID: "pfx:a:t:i-1", Forsaken: true},
+				{ID: "pfx:a:t:i-2", Queues: []messages.QueueName{"gpu"}, Forsaken: true},
+				{ID: "pfx:a:t:i-3", Queues: []messages.QueueName{"gpu"}},
+			},
+		},
 		"two users, the one heard last counts": {
 			`{"id": "pfx:a:t:i-1", "user": {"id": "u1"}, "task": {"id": "old"}, "last_activity_time": "2026-11-23T09:40:00+00:00"},
 			 {"id": "pfx:a:t:i-2"},

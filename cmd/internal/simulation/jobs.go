@@ -129,16 +129,19 @@ func (j *jobs) workers(prefix string) ([]messages.WorkerState, error) {
 	for i := range rows {
 		row := &rows[i]
 		var queues []messages.QueueName
+		forsaken := false
 		for _, id := range row.Queues {
-			if names[id] != "" {
-				queues = append(queues, messages.QueueName(names[id]))
+			if names[id] == "" {
+				forsaken = true
+				continue
 			}
+			queues = append(queues, messages.QueueName(names[id]))
 		}
 		slices.Sort(queues)
 		states[i] = messages.WorkerState{
 			ID: messages.WorkerID(row.ID), Task: messages.TaskID(row.Task), TaskName: row.TaskName,
 			Registered: row.RegisterTime, LastActive: latest(row.RegisterTime, row.LastActivity, row.LastReport),
-			Queues: queues,
+			Queues: queues, Forsaken: forsaken,
 		}
 	}
 	return states, nil

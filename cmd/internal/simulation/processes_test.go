@@ -95,3 +95,21 @@ func (s *script) empty(d *datadriven.TestData) (string, error) {
 	s.world.EmptyLists(!over)
 	return "", nil
 }
+
+// rename gives a queue of the ClearML server another name.
+func (s *script) rename(d *datadriven.TestData) (string, error) {
+	queue, to := "default", ""
+	if err := args(d, map[string]any{"queue": &queue, "to": &to}); err != nil {
+		return "", err
+	}
+	return "", s.world.RenameQueue(queue, to)
+}
+
+// remove deletes a queue from the ClearML server.
+func (s *script) remove(d *datadriven.TestData) (string, error) {
+	queue := "default"
+	if err := args(d, map[string]any{"queue": &queue}); err != nil {
+		return "", err
+	}
+	return "", s.world.DeleteQueue(queue)
+}

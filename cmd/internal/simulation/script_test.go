@@ -89,6 +89,7 @@ func (s *script) steps() map[string]func(*datadriven.TestData) (string, error) {
 		"interrupt": s.interrupt, "rebalance": s.rebalance, "end": s.end, "vanish": s.vanish,
 		"crash": s.crash, "kill": s.kill, "restart": s.restart, "start": s.startProcess, "stop": s.stop, "reload": s.reload,
 		"pause": s.pause, "resume": s.resume, "cut": s.cut, "clock": s.clock, "lose": s.lose, "delay": s.delay, "rival": s.rival, "order": s.order,
+		"rename": s.rename, "delete": s.remove,
 	}
 }
 
