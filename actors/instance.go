@@ -59,9 +59,11 @@ type instance struct {
 	sight messages.InstanceSighted
 	// polled is when a poll first looked for its worker, in this life, seen when it
 	// was last sighted, by the clock that only passes; zero before.
-	polled   time.Duration
-	seen     time.Duration
-	spared   time.Duration // until when it is not doomed again, by that clock: it works, though no poll shows its worker
+	polled time.Duration
+	seen   time.Duration
+	spared time.Duration // until when it is not doomed again, by that clock: it works, though no poll shows its worker
+	// missed is when the deadline of a worker that no poll shows passed; zero before.
+	missed   time.Time
 	deadline alarm
 	lifetime alarm
 	noticed  messages.NoticeKind // the last announcement that was recorded
@@ -216,6 +218,9 @@ func (i *instance) settle(ctx actor.Context) {
 		}
 	case messages.PhaseBusy:
 	}
+	if next != i.stage {
+		i.missed = time.Time{}
+	}
 	same := i.stage == next && next == stageIdle && i.deadline.pending() && i.leaving.deaf
 	i.stage = next
 	if same {
@@ -238,16 +243,8 @@ func (i *instance) overdue(ctx actor.Context) {
 	case stageIdle:
 		ctx.Send(ctx.Parent(), messages.InstanceExpired{Instance: i.id, Since: i.sight.IdleSince})
 		i.arm(ctx, expireAgain)
-	case stageBooting:
-		i.doom(ctx, messages.Reason{
-			Code: messages.ReasonNeverRegistered, Limit: int64(i.sight.BootWithin.Seconds()),
-			Detail: fmt.Sprintf("no worker appeared within %s", i.sight.BootWithin.Round(time.Second)),
-		})
-	case stageVanished:
-		i.doom(ctx, messages.Reason{
-			Code: messages.ReasonWorkerVanished, Limit: int64(vanishPatience.Seconds()),
-			Detail: fmt.Sprintf("its worker has given no sign of life for %s", vanishPatience),
-		})
+	case stageBooting, stageVanished:
+		i.late(ctx)
 	case stageDoomed:
 		i.askToGo(ctx)
 	case stageTelling:
@@ -266,6 +263,32 @@ func (i *instance) overdue(ctx actor.Context) {
 		i.stillFinishing(ctx)
 	case stageNew, stageBusy:
 	}
+}
+
+// late handles the deadline of a worker that is missing. It may have come since the
+// last poll, which may be long ago: nothing is said of it before one has looked.
+func (i *instance) late(ctx actor.Context) {
+	now := i.env.clock.Now()
+	if i.missed.IsZero() || i.missed.After(now) { // or our clock was set back
+		i.missed = now
+	}
+	if i.sight.At.Before(i.missed) {
+		ctx.Send(i.observer, messages.HurryPolling{For: pollHurry})
+		i.arm(ctx, pollHurry)
+		return
+	}
+	i.missed = time.Time{}
+	if i.stage == stageBooting {
+		i.doom(ctx, messages.Reason{
+			Code: messages.ReasonNeverRegistered, Limit: int64(i.sight.BootWithin.Seconds()),
+			Detail: fmt.Sprintf("no worker appeared within %s", i.sight.BootWithin.Round(time.Second)),
+		})
+		return
+	}
+	i.doom(ctx, messages.Reason{
+		Code: messages.ReasonWorkerVanished, Limit: int64(vanishPatience.Seconds()),
+		Detail: fmt.Sprintf("its worker has given no sign of life for %s", vanishPatience),
+	})
 }
 
 func (i *instance) record(ctx actor.Context, event messages.Event) {

@@ -305,7 +305,7 @@ func (r *resource) observe(ctx actor.Context, m *member, row *messages.WorkerSta
 	if m.unhindered(phase, home) {
 		m.keptAt = time.Time{}
 	}
-	same := m.shows(row, phase) && home == m.homeID && m.silent(channel)
+	same := m.shows(row, phase) && !awaits(phase) && home == m.homeID && m.silent(channel)
 	m.channel, m.homeID = nil, home
 	if len(channel.Keys) > 0 {
 		m.channel = &channel
@@ -337,22 +337,6 @@ func (r *resource) listed(m *member, row *messages.WorkerState, phase messages.P
 		m.found = poll.At
 	}
 	m.row, m.hidden = *row, false
-}
-
-// shows says whether its worker shows nothing new.
-func (m *member) shows(row *messages.WorkerState, phase messages.Phase) bool {
-	return m.polled && phase == m.phase && (row == nil || (row.Task == m.row.Task && m.row.ID != ""))
-}
-
-// unhindered says that what kept it from going may be over: there is a supervisor now
-// that can be told, or its task has ended.
-func (m *member) unhindered(phase messages.Phase, home string) bool {
-	return (m.homeID == "" && home != "") || (phase == messages.PhaseIdle && m.phase != phase)
-}
-
-// silent says whether nothing is said on its channel, and nothing is waited for.
-func (m *member) silent(channel messages.Channel) bool {
-	return len(channel.Keys) == 0 && len(m.said().Keys) == 0 && !m.draining && !m.recalled && !m.doomed
 }
 
 // idleFrom is the earliest time from which a worker may have been idle: its
