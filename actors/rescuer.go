@@ -188,6 +188,11 @@ func (r *rescuer) requeued(ctx actor.Context, m requeued) {
 		r.env.log.Warn().Err(m.err).Str("task", string(m.rescue.Request.Task)).Msg("lost task not put back; tried again at the next sweep")
 		r.losses = r.losses.Failed(m.rescue.Request.Task)
 		r.save(ctx)
+	case m.outcome.NoQueue:
+		var lost messages.TaskLost
+		r.losses, lost = r.losses.Leave(m.rescue, m.outcome.Found)
+		r.record(ctx, lost)
+		r.save(ctx)
 	case !m.outcome.Done:
 		r.env.log.Info().Str("task", string(m.rescue.Request.Task)).Str("status", string(m.outcome.Found.Status)).
 			Msg("a task that looked lost has changed meanwhile and is left alone")

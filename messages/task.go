@@ -47,6 +47,8 @@ type Requeue struct {
 type RequeueOutcome struct {
 	// Done says that the task is in the queue.
 	Done bool
-	// Found is the task as it was found right before.
+	// NoQueue says that there is no such queue any more.
+	NoQueue bool
+	// Found is the task as it was found right before; with NoQueue, right after.
 	Found TaskState
 }

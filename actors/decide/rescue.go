@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/ebbscale/ebb/messages"
@@ -54,6 +55,27 @@ type Judgement struct {
 	At         time.Time           `json:"at"`
 	// Left says that it was reported and not put back.
 	Left bool `json:"left,omitempty"`
+}
+
+// Leave returns the losses after a task turned out to have no queue to be put back
+// into, as which it was found: it is left to its user. It answers what is to be told.
+func (l Losses) Leave(rescue Rescue, found messages.TaskState) (Losses, messages.TaskLost) {
+	told := rescue.Event
+	lost := messages.TaskLost{
+		Task: told.Task, Name: told.Name, Queue: told.Queue, Worker: told.Worker, Instance: told.Instance,
+		Reasons: append(slices.Clone(told.Reasons), messages.Reason{
+			Code: messages.ReasonPolicy, Detail: "the queue that it came from does not exist any more; put it into another one by hand",
+		}),
+	}
+	loss, known := l.Tasks[told.Task]
+	if !known || loss.Judged.At.IsZero() {
+		return l, lost
+	}
+	loss.Judged = Judgement{Status: found.Status, LastWorker: found.LastWorker, LastUpdate: found.LastUpdate, At: loss.Judged.At, Left: true}
+	loss.Times = max(0, loss.Times-1)
+	next := Losses{Tasks: maps.Clone(l.Tasks)}
+	next.Tasks[told.Task] = loss
+	return next, lost
 }
 
 // RescuePolicy is what an operator may set about lost tasks.

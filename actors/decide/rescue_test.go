@@ -110,6 +110,14 @@ func TestRescueIsComplete(t *testing.T) {
 	if got := losses.Failed("t1").Tasks["t1"]; got.Times != 0 || got.Judged != (decide.Judgement{}) {
 		t.Errorf("after a failure: %+v", got)
 	}
+	changed := messages.TaskState{Status: messages.TaskInProgress, LastWorker: workerOf("i-1"), LastUpdate: noon().Add(time.Minute)}
+	without, told := losses.Leave(decide.Rescue{Event: messages.TaskRequeued{Task: "t1", Instance: "i-1", Reasons: reasons}}, changed)
+	if loss := without.Tasks["t1"]; loss.Times != 0 || !loss.Judged.Left || !loss.Judged.LastUpdate.Equal(changed.LastUpdate) {
+		t.Errorf("without a queue: %+v", loss)
+	}
+	if told.Task != "t1" || told.Instance != "i-1" || len(told.Reasons) != len(reasons)+1 || told.Reasons[len(reasons)].Code != messages.ReasonPolicy {
+		t.Errorf("told of a task without a queue: %+v", told)
+	}
 	if losses.Tasks["t1"].Times != 1 {
 		t.Error("Failed has changed the losses that it was asked of")
 	}

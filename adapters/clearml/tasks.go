@@ -197,10 +197,23 @@ func (c *Client) requeue(ctx context.Context, request messages.Requeue) (message
 			outcome.Done = true
 			return outcome, nil
 		}
+		if refusedWith(last, subcodeQueueID) {
+			return c.withoutQueue(ctx, request.Task, last)
+		}
 		if !c.mayEnqueueAgain(ctx, last, attempt) {
 			return messages.RequeueOutcome{}, last
 		}
 	}
+}
+
+// withoutQueue is what became of a task whose queue the server does not have. The
+// server has noted the attempt in the task, so it is looked at once more.
+func (c *Client) withoutQueue(ctx context.Context, task messages.TaskID, refusal error) (messages.RequeueOutcome, error) {
+	row, err := c.taskNow(ctx, task)
+	if err != nil {
+		return messages.RequeueOutcome{}, errors.Join(refusal, err)
+	}
+	return messages.RequeueOutcome{NoQueue: true, Found: row.state()}, nil
 }
 
 func checkRequeue(request messages.Requeue) error {

@@ -351,7 +351,6 @@ func TestRequeueFailures(t *testing.T) {
 		"away":                {nil, answers(answer{status: 503}), messages.ClassTransient, "503", 3},
 		"throttled":           {nil, answers(answer{status: 429}), messages.ClassThrottled, "429", 3},
 		"throttled for long":  {nil, answers(answer{status: 429, header: map[string]string{"Retry-After": "3600"}}), messages.ClassThrottled, "429", 1},
-		"no such queue":       {nil, answers(answer{400, failure(400, 701, "invalid queue id"), nil}), messages.ClassNotFound, "400/701", 1},
 		"not allowed":         {nil, answers(answer{403, failure(403, 21, "no"), nil}), messages.ClassUnauthorized, "403/21", 1},
 		"refused for nothing": {nil, answers(answer{400, failure(400, 110, "invalid task status"), nil}), messages.ClassInvalid, "400/110", 3},
 		"not queued":          {nil, answers(answer{200, envelope(`{"queued": 0}`), nil}), messages.ClassUnknown, "unexpected_answer", 1},
@@ -373,6 +372,18 @@ func TestRequeueFailures(t *testing.T) {
 				t.Errorf("outcome %+v after %d writes, want %d", got, len(s.asked("tasks.enqueue")), test.writes)
 			}
 		})
+	}
+}
+
+func TestRequeueWithoutQueue(t *testing.T) {
+	t.Parallel()
+	_, s := newWard(t, "in_progress", func(w *ward, _ int, _ asked) answer {
+		w.task["status_reason"] = "failed enqueueing"
+		return answer{400, failure(400, 701, "invalid queue id"), nil}
+	})
+	got, err := s.client().Requeue(t.Context(), lostRequest(messages.TaskInProgress))
+	if err != nil || !got.NoQueue || got.Done || got.Found.StatusReason != "failed enqueueing" || len(s.asked("tasks.enqueue")) != 1 {
+		t.Errorf("outcome %+v after %d writes, error %v", got, len(s.asked("tasks.enqueue")), err)
 	}
 }
 
