@@ -284,14 +284,15 @@ func (s *search) unreported(task messages.TaskState, before, loss Loss) (Loss, f
 // orphaned looks at a task in progress: is its instance gone?
 func (s *search) orphaned(task messages.TaskState, before, loss Loss) (Loss, finding) {
 	worker, ok := messages.ParseWorkerID(task.LastWorker)
-	if !ok || worker.Prefix != s.policy.Prefix {
+	fate := s.sweep.Fates.Of[worker.Instance].Fate
+	if !ok || (worker.Prefix != s.policy.Prefix && fate == "") { // who EC2 says is ours may be of an earlier workers_prefix
 		return loss, finding{}
 	}
 	gone := finding{instance: worker.Instance, reason: messages.Reason{
 		Code: messages.ReasonInstanceGone, Subject: string(worker.Instance),
 		Detail: fmt.Sprintf("its instance %s is terminated", worker.Instance),
 	}}
-	fate, silent := s.sweep.Fates.Of[worker.Instance].Fate, ageOf(task.LastUpdate, s.sweep.ServerNow)
+	silent := ageOf(task.LastUpdate, s.sweep.ServerNow)
 	switch {
 	case fate == FateGone:
 		return loss, gone
