@@ -163,6 +163,10 @@ func (a *autoscaler) askBarrier(ctx actor.Context, m messages.AskBarrier) {
 		refuse()
 		return
 	}
+	if len(queues) == 0 {
+		ctx.Send(a.resources[m.Resource], messages.BarrierRaised{Instance: m.Instance})
+		return
+	}
 	if b := a.channels.barrier; b != nil {
 		for name := range queues {
 			if b.queues[name] == "" {
@@ -216,11 +220,12 @@ func (a *autoscaler) tag(ctx actor.Context, name messages.QueueName, id string, 
 }
 
 // closable answers the queues of a worker, those that it was seen with and those
-// of its resource type, if all are known, empty, and not closed by somebody else.
+// of its resource type that it may pull from, if all are known, empty, and not closed
+// by somebody else. There may be none, of one whose queues were all deleted.
 func (a *autoscaler) closable(board messages.Board, m messages.AskBarrier) (queues map[messages.QueueName]string, ok bool) {
 	names := slices.Clone(m.Queues)
 	for _, q := range a.cfg.Queues {
-		if slices.Contains(q.Resources, m.Resource) {
+		if slices.Contains(q.Resources, m.Resource) && !slices.Contains(m.Unserved, q.Name) {
 			names = append(names, q.Name)
 		}
 	}
@@ -235,7 +240,7 @@ func (a *autoscaler) closable(board messages.Board, m messages.AskBarrier) (queu
 		}
 		queues[name] = state.ID
 	}
-	return queues, len(queues) > 0
+	return queues, len(queues) > 0 || m.Forsaken
 }
 
 // tendBarrier follows closed queues: once they are closed for long enough the

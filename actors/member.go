@@ -451,7 +451,9 @@ func (r *resource) onInstance(ctx actor.Context, id messages.InstanceID, message
 		ctx.Send(ctx.Parent(), messages.SuspectInstance{Resource: r.spec.Name, Instance: id})
 	case messages.InstanceCornered:
 		m.cornered = true
-		ctx.Send(ctx.Parent(), messages.AskBarrier{Resource: r.spec.Name, Instance: id, Queues: m.row.Queues})
+		ctx.Send(ctx.Parent(), messages.AskBarrier{
+			Resource: r.spec.Name, Instance: id, Queues: m.row.Queues, Unserved: r.unserved(m), Forsaken: m.row.Forsaken,
+		})
 	case messages.InstanceCondemned:
 		if len(said.Reasons) > 0 && said.Reasons[0].Code == messages.ReasonNeverRegistered && !m.condemned {
 			r.learned.Boots = r.learned.Boots.Late()

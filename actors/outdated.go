@@ -33,31 +33,36 @@ func (r *resource) noteQueues(poll messages.WorkersPolled) {
 	}
 }
 
-// unserved is a queue of the resource type that the agent of a member does not pull
-// from, empty when there is none, or nobody knows: the queues of an agent are those of
-// its launch, and the configuration, or the server, may have got others since.
-func (r *resource) unserved(m *member) messages.QueueName {
+// unserved are the queues of the resource type that the agent of a member does not
+// pull from; none when nobody knows: the queues of an agent are those of its launch,
+// and the configuration, or the server, may have got others since.
+func (r *resource) unserved(m *member) []messages.QueueName {
 	if len(m.row.Queues) == 0 && !m.row.Forsaken {
-		return ""
+		return nil
 	}
+	var names []messages.QueueName
 	launched := m.instance.LaunchedAt
 	for _, name := range r.queues {
 		earlier := launched.Before(r.born) || launched.Before(r.made[name].at) // what came later has what there is
 		if earlier && !slices.Contains(m.row.Queues, name) {
-			return name
+			names = append(names, name)
 		}
 	}
-	return ""
+	return names
 }
+
+// takenBack says whether a drain of a member may be called off for a waiting task.
+func (r *resource) takenBack(m *member) bool { return m.recallable() && len(r.unserved(m)) == 0 }
 
 // replace lets a member go, after its task, whose agent does not serve what it is
 // counted on for: tasks would wait for it for ever.
 func (r *resource) replace(ctx actor.Context, m *member) {
 	live := m.phase == messages.PhaseIdle || m.phase == messages.PhaseBusy
-	name := r.unserved(m)
-	if name == "" || !live || r.stopping != "" || !r.known() || !m.usable(r.env.clock.Now()) {
+	names := r.unserved(m)
+	if len(names) == 0 || !live || r.stopping != "" || !r.known() || !m.usable(r.env.clock.Now()) {
 		return
 	}
+	name := names[0]
 	why := "its agent was started before its resource type served queue %s, and does not pull from it"
 	if m.row.Forsaken || !r.made[name].at.IsZero() {
 		why = "its agent was started before queue %s was made anew, and does not pull from it"

@@ -214,11 +214,11 @@ func (r *resource) capacity() messages.Capacity {
 		case m.condemned:
 		case m.recalled:
 			capacity.Coming++
-		case m.recallable():
+		case r.takenBack(m):
 			capacity.Recallable = append(capacity.Recallable, id)
 		case m.foretold && m.phase == messages.PhaseBusy:
 			capacity.Extra++
-		case !m.usable(now), r.unserved(m) != "":
+		case !m.usable(now), len(r.unserved(m)) > 0:
 		case m.at() == messages.PhaseBooting:
 			capacity.Coming++
 		case m.at() == messages.PhaseBusy:

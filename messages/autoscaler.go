@@ -74,8 +74,10 @@ type SuspectInstance struct {
 type AskBarrier struct {
 	Resource ResourceName
 	Instance InstanceID
-	// Queues are those that its worker was last seen to pull from.
-	Queues []QueueName
+	// Queues are those that its worker was last seen to pull from, Unserved those of
+	// its resource type that it does not. Forsaken is [WorkerState.Forsaken].
+	Queues, Unserved []QueueName
+	Forsaken         bool
 }
 
 // BarrierDone is sent by a resource type when such an instance has ended, or
