@@ -281,6 +281,17 @@ func TestServerTroubles(t *testing.T) {
 			t.Errorf("task is %v", s.tasks["t1"]["status"])
 		}
 	})
+	t.Run("its first queue was deleted", func(t *testing.T) {
+		t.Parallel()
+		s := newServer()
+		start(t, config(s))
+		s.fail["v2.14/queues.get_next_task id-fast-1"] = 400
+		s.add("id-slow", "t1", map[string]any{"ebb_duration_s": 1})
+		s.clock.Advance(30 * time.Second)
+		if s.tasks["t1"]["status"] != "completed" {
+			t.Errorf("task is %v", s.tasks["t1"]["status"])
+		}
+	})
 	t.Run("start refused", func(t *testing.T) {
 		t.Parallel()
 		s := newServer()

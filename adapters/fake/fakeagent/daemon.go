@@ -2,6 +2,7 @@ package fakeagent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -109,11 +110,13 @@ func (a *Agent) pull(ctx context.Context, ids []string) (task, queue string, err
 		if off[id] {
 			continue
 		}
-		if task, err = a.next(ctx, id); err != nil || task != "" {
-			return task, id, err
+		task, failed := a.next(ctx, id)
+		if task != "" {
+			return task, id, nil
 		}
+		err = errors.Join(err, failed) // such as of a queue that was deleted: the next one is asked all the same
 	}
-	return "", "", nil
+	return "", "", err
 }
 
 // next asks one queue for a task, unless somebody holds the agent by now. Who

@@ -2,6 +2,7 @@ package fakeagent_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ type server struct {
 	tags    map[string][]string
 	meta    map[string]string // metadata of the queue fast-1
 	tasks   map[string]map[string]any
-	fail    map[string]int // status by path, for ever
+	fail    map[string]int // status by path, or by path and queue, for ever
 	headers http.Header    // of the last call
 	logins  int
 	gone    bool // the queues are not there for the supervisor
@@ -74,7 +75,7 @@ func (s *server) answer(path string, text []byte, header http.Header) (int, any)
 			return http.StatusBadRequest, nil
 		}
 	}
-	if status := s.fail[path]; status != 0 {
+	if status := cmp.Or(s.fail[path], s.fail[path+" "+in.Queue]); status != 0 {
 		return status, nil
 	}
 	if path == "auth.login" {
