@@ -23,6 +23,10 @@ type learned struct {
 	Memory  decide.Memory  `json:"memory"`
 	Boots   decide.Boots   `json:"boots"`
 	Breaker decide.Breaker `json:"breaker"`
+	// Image is the one that is configured, Imaged since when in place of another:
+	// what was launched before says nothing of it.
+	Image  string    `json:"image,omitempty"`
+	Imaged time.Time `json:"imaged,omitzero"`
 	// Dismissed are the instances that an operator wants gone, and Gone those whose
 	// end was told: a later life is to hold to the one and not to repeat the other.
 	Dismissed map[messages.InstanceID]dismissal `json:"dismissed,omitempty"`
@@ -55,12 +59,30 @@ func (r *resource) loaded(ctx actor.Context, m stateRead) {
 		// What a person had to change may have been changed: a start or a new
 		// configuration is how we are told.
 		r.learned.Memory.Blocks = slices.DeleteFunc(r.learned.Memory.Blocks, func(b decide.Block) bool { return decide.Stops(b.Class) })
+		r.noteImage(ctx)
 	}
 	if m.of == r.learned.stored {
 		r.learned.heard = true
 		ctx.Send(ctx.Parent(), messages.CapacityChanged{Resource: r.spec.Name})
 	}
 }
+
+// noteImage notes that another image is configured than in earlier lives.
+func (r *resource) noteImage(ctx actor.Context) {
+	before := r.learned.Image
+	if before == r.spec.Image || r.spec.Image == "" { // a type that is not configured any more has none
+		return
+	}
+	r.learned.Image = r.spec.Image
+	if before != "" {
+		r.learned.Imaged = r.born
+	}
+	r.save(ctx)
+}
+
+// outdated says whether a member was launched with another image than the one that is
+// configured.
+func (r *resource) outdated(m *member) bool { return m.instance.LaunchedAt.Before(r.learned.Imaged) }
 
 // with is what was kept and what this life has heard of operators and told since.
 func (l learned) with(since learned) learned {
@@ -206,6 +228,10 @@ func (r *resource) booted(ctx actor.Context, m *member, row *messages.WorkerStat
 			}
 		}
 	}
+	if r.outdated(m) {
+		r.save(ctx)
+		return
+	}
 	r.learned.Breaker = r.learned.Breaker.Booted(r.env.clock.Now(), kind, r.spec.Image)
 	r.save(ctx)
 	if held {
@@ -215,6 +241,10 @@ func (r *resource) booted(ctx actor.Context, m *member, row *messages.WorkerStat
 
 // unbooted takes note of an instance that never had a worker.
 func (r *resource) unbooted(ctx actor.Context, m *member, detail string) {
+	if r.outdated(m) {
+		r.save(ctx)
+		return
+	}
 	kind, now := m.instance.Offering.InstanceType, r.env.clock.Now()
 	held := r.learned.Breaker.Open(kind, r.spec.Image)
 	r.learned.Breaker = r.learned.Breaker.Failed(now, kind, r.spec.Image)

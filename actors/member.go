@@ -128,6 +128,7 @@ func (r *resource) leave(ctx actor.Context, id messages.InstanceID, state messag
 	case m.row.ID != "" || m.condemned: // it had its chance, or its boot counts already
 	case m.gaveUp(state):
 		r.unbooted(ctx, m, "the last instances ended before they had a worker; see their console output in EC2, and the reasons in instance.gone")
+	case r.outdated(m):
 	default: // nobody knows whether it would have booted
 		r.learned.Breaker = r.learned.Breaker.Unanswered(m.instance.Offering.InstanceType, r.spec.Image)
 	}

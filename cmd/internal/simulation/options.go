@@ -93,7 +93,7 @@ type Queue struct {
 }
 
 // Resource is a resource type. Market is on-demand by default, Types is
-// g4dn.xlarge, MaxIdle 5 min and MaxSpinUp 15 min.
+// g4dn.xlarge, MaxIdle 5 min, MaxSpinUp 15 min, Image one that the region has.
 type Resource struct {
 	Name      string
 	Max       int
@@ -106,6 +106,8 @@ type Resource struct {
 	MaxLifetime time.Duration
 	// Fallback puts on-demand behind the offerings of a spot type.
 	Fallback bool
+	// Image is what its machines are made of.
+	Image string
 }
 
 func (o Options) filled() (Options, error) {
@@ -139,6 +141,7 @@ func (o Options) filled() (Options, error) {
 		if r.MaxSpinUp == 0 {
 			r.MaxSpinUp = 15 * time.Minute
 		}
+		r.Image = cmp.Or(r.Image, image)
 		resources = append(resources, r)
 	}
 	o.Resources = resources
@@ -197,7 +200,7 @@ func (o Options) resources() []actors.Resource {
 	for _, r := range o.Resources {
 		resource := actors.Resource{
 			Name: messages.ResourceName(r.Name), Max: r.Max, Offerings: r.offerings(), MaxIdle: r.MaxIdle, MaxSpinUp: r.MaxSpinUp,
-			MaxLifetime: r.MaxLifetime, Image: image,
+			MaxLifetime: r.MaxLifetime, Image: r.Image,
 		}
 		if r.Fallback {
 			resource.Fallback = decide.Fallback{Enabled: true, Patience: 2 * time.Minute, Blackout: 10 * time.Minute}
@@ -228,7 +231,7 @@ func (w *World) templates() (map[messages.ResourceName]ec2.Template, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make world: resource type %s: %w", r.Name, err)
 		}
-		template := ec2.Template{AMI: image, UserData: userData}
+		template := ec2.Template{AMI: r.Image, UserData: userData}
 		if !w.options.Unsupervised {
 			template.Home = messages.QueueName(spec.Queues[0])
 		}

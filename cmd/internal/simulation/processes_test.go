@@ -54,8 +54,8 @@ func (s *script) cut(d *datadriven.TestData) (string, error) {
 // reload changes the maximum of a resource type, takes one out, or gives all
 // processes the configuration that the world began with.
 func (s *script) reload(d *datadriven.TestData) (string, error) {
-	resource, most, without, queue := "", 0, "", ""
-	if err := args(d, map[string]any{"resource": &resource, "max": &most, "without": &without, "queue": &queue}); err != nil {
+	resource, most, without, queue, image := "", 0, "", "", ""
+	if err := args(d, map[string]any{"resource": &resource, "max": &most, "without": &without, "queue": &queue, "image": &image}); err != nil {
 		return "", err
 	}
 	options := s.options.Clone()
@@ -66,8 +66,12 @@ func (s *script) reload(d *datadriven.TestData) (string, error) {
 		options = options.Without(without)
 	}
 	for n := range options.Resources {
-		if options.Resources[n].Name == resource && queue == "" {
-			options.Resources[n].Max = most
+		switch r := &options.Resources[n]; {
+		case r.Name != resource || queue != "":
+		case image != "":
+			r.Image = image
+		default:
+			r.Max = most
 		}
 	}
 	return "", s.world.Reload(options)

@@ -35,7 +35,7 @@ func (w *World) Reload(options Options) error {
 	if !options.allServed() {
 		return errors.New("reload: a queue or a resource type is left without the other")
 	}
-	changed := !slices.EqualFunc(options.Resources, w.options.Resources, func(a, b Resource) bool { return a.Name == b.Name && a.Max == b.Max }) ||
+	changed := !slices.EqualFunc(options.Resources, w.options.Resources, func(a, b Resource) bool { return a.Name == b.Name && a.Max == b.Max && a.Image == b.Image }) ||
 		!slices.EqualFunc(options.Queues, w.options.Queues, func(a, b Queue) bool { return a.Name == b.Name && slices.Equal(a.Resources, b.Resources) })
 	if !changed {
 		return nil
