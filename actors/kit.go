@@ -57,25 +57,38 @@ func (e *env) spawn(ctx actor.SpawnerContext, name string, producer actor.Produc
 	return ctx.SpawnPrefix(actor.PropsFromProducer(producer, options...), name+"-")
 }
 
-// guardEnd keeps two traps of proto.actor shut. An actor that was told to end goes on
-// to get messages while it waits for its children; a child that it spawned then would
-// never be stopped, and neither the actor nor those above it would ever end or begin
-// anew: from then on it gets none. And a panic in its last messages turns a stop into a
-// restart: it is only told.
+// guardEnd keeps three traps of proto.actor shut, each of which would have an actor,
+// and those above it, wait for a child for ever. An actor that was told to end goes on to
+// get messages while it waits for its children; a child that it spawned then would never
+// be stopped: from then on it gets none. A panic in its last messages turns a stop into a
+// restart: it is only told. And so does a restart that comes after the stop, of one that
+// failed while the one above it was failing too: it is stopped once more, and does not
+// begin in between.
 func (e *env) guardEnd() actor.ReceiverMiddleware {
-	ending := false
+	ending, stopping := false, false
 	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
 			switch envelope.Message.(type) {
 			case *actor.Started:
+				if stopping {
+					return
+				}
 				ending = false
-			case *actor.Stopping, *actor.Stopped, *actor.Restarting:
+			case *actor.Restarting:
+				if stopping {
+					ctx.ActorSystem().Root.Stop(ctx.Self())
+					return
+				}
 				ending = true
-				defer func() {
-					if reason := recover(); reason != nil {
-						e.log.Error().Str("actor", ctx.Self().GetId()).Interface("panic", reason).Msg("panic while stopping")
-					}
-				}()
+				defer e.tellPanic(ctx)
+			case *actor.Stopping:
+				if stopping {
+					return
+				}
+				ending, stopping = true, true
+				defer e.tellPanic(ctx)
+			case *actor.Stopped:
+				defer e.tellPanic(ctx)
 			default:
 				if ending {
 					return
@@ -83,6 +96,13 @@ func (e *env) guardEnd() actor.ReceiverMiddleware {
 			}
 			next(ctx, envelope)
 		}
+	}
+}
+
+// tellPanic is deferred where a panic is only told.
+func (e *env) tellPanic(ctx actor.ReceiverContext) {
+	if reason := recover(); reason != nil {
+		e.log.Error().Str("actor", ctx.Self().GetId()).Interface("panic", reason).Msg("panic while stopping")
 	}
 }
 
