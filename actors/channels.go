@@ -72,9 +72,15 @@ func newChannels() channels {
 
 // watchHomes has the queues polled that are not configured and matter all the
 // same: where instances of an earlier configuration listen, where our sign of
-// life stands, and those that were closed.
+// life stands, those that were closed, and those that workers of ours pull from:
+// they may have been closed by an earlier life and renamed since.
 func (a *autoscaler) watchHomes(ctx actor.Context) {
 	watch := a.fleet.homes()
+	for _, worker := range a.snapshot.Workers {
+		for _, name := range worker.Queues {
+			watch[name] = true
+		}
+	}
 	for name := range a.channels.signed {
 		watch[name] = true
 	}
