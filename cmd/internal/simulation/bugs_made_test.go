@@ -99,6 +99,17 @@ func refusing(from, to messages.FailureClass) *mistake {
 
 // looking are the bugs in what is seen of the world.
 func looking() []bug {
+	trusting := bendMessages("resource", func(message any) []any {
+		if polled, ok := message.(messages.WorkersPolled); ok {
+			polled.Workers = slices.Clone(polled.Workers)
+			for n := range polled.Workers {
+				polled.Workers[n].Queues, polled.Workers[n].Forsaken = nil, false
+			}
+			return []any{polled}
+		}
+		return []any{message}
+	})
+	trusting.faults = []string{"queue", "reload"}
 	return []bug{
 		{"a listing that failed is taken for an empty one", bendEC2(func(_ *process, b *bentEC2) {
 			b.list = func(ctx context.Context) ([]messages.Instance, error) {
@@ -109,6 +120,7 @@ func looking() []bug {
 				return nil, nil
 			}
 		}), unseen()},
+		{"every agent is taken to pull from every queue", trusting, says("never leak, never lose a job", "not converged: (task|i)-")},
 		{"one page of a listing is taken for all of it", bendEC2(func(_ *process, b *bentEC2) {
 			b.list = func(ctx context.Context) ([]messages.Instance, error) {
 				instances, err := b.EC2.List(ctx)

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/ebbscale/ebb/actors"
 	"github.com/ebbscale/ebb/messages"
@@ -14,6 +15,11 @@ func ordering() []bug {
 	gone := says("an operator's word holds", "an operator was told at .* that it goes")
 	forgetful := bendState(func(s *bentState) { s.forgets = "resource/" })
 	forgetful.faults = []string{"operator", "kill", "crash", "reload"}
+	forgetful.options = func(o *Options) {
+		for n := range o.Resources {
+			o.Resources[n].MaxIdle = 40 * time.Minute // else it goes by itself, whatever was forgotten
+		}
+	}
 	return []bug{
 		{"a pause is not kept over a restart", bendState(func(s *bentState) { s.forgets = "pause" }), held},
 		{"what operators let go is not kept over a restart", forgetful, gone},

@@ -38,12 +38,24 @@ func (w *World) Unfinished() []string {
 	for _, t := range w.laws.listed {
 		status, want := w.status(t), fakeclearml.StatusCompleted
 		switch {
-		case status == want, t.aborted && status == fakeclearml.StatusStopped, t.losses > 0 && !w.options.Requeue, t.givenUp():
+		case status == want, t.aborted && status == fakeclearml.StatusStopped, t.losses > 0 && !w.options.Requeue, t.givenUp(), w.strayed(t):
 		default:
 			list = append(list, strings.TrimSuffix(fmt.Sprintf("%s of %s is %s, %s", t.name, t.queue, status, t.lost), ", "))
 		}
 	}
 	return list
+}
+
+// strayed says that a task waits in a queue that the autoscaler does not serve any
+// more, or has none to be put back into.
+func (w *World) strayed(t *task) bool {
+	return !w.watched(t) && (t.lost != "" || w.status(t) == fakeclearml.StatusQueued)
+}
+
+// hopeless says that nobody can put a task back: it has no queue to go to, or it was
+// popped and never started, which only the queues that are served are searched for.
+func (w *World) hopeless(t *task) bool {
+	return t.queue == "" || (!w.watched(t) && w.status(t) == fakeclearml.StatusQueued)
 }
 
 // givenUp says that a task was lost once more after it had been put back as often
@@ -119,7 +131,7 @@ func (l *laws) rescued() {
 		if l.healed.After(since) {
 			since = l.healed
 		}
-		if t.lost == "" || t.givenUp() || t.aborted || l.overdue[t] || l.world.Now().Sub(since) < rescuedWithin || l.world.status(t) == fakeclearml.StatusCompleted {
+		if t.lost == "" || t.givenUp() || l.world.hopeless(t) || t.aborted || l.overdue[t] || l.world.Now().Sub(since) < rescuedWithin || l.world.status(t) == fakeclearml.StatusCompleted {
 			continue
 		}
 		l.overdue[t] = true
@@ -174,24 +186,41 @@ func (l *laws) disturbedAround(from, to time.Time) bool {
 }
 
 // forgotten says that an instance has come and gone around a time when nobody or
-// somebody else acted: who came then does not know it, and leaves its keys, which
-// may be another autoscaler's, for a day.
+// somebody else acted, or nobody could list it: who came then does not know it, and
+// leaves its keys, which may be another autoscaler's, for a day.
 func (l *laws) forgotten(id messages.InstanceID) bool {
 	i := l.instances[string(id)]
-	return i != nil && !i.ended.IsZero() && l.disturbedAround(i.ended, i.ended)
+	return i != nil && !i.ended.IsZero() && (i.unlisted || l.disturbedAround(i.ended, i.ended))
+}
+
+// unlisted follows outages of EC2, and notes at the end of one whose whole end it hid.
+func (l *laws) unlisted(down bool) {
+	now := l.world.Now()
+	if down && l.outage.IsZero() {
+		l.outage = now
+	}
+	if down || l.outage.IsZero() {
+		return
+	}
+	for _, i := range l.order {
+		i.unlisted = i.unlisted || (i.ended.After(l.outage) && now.Sub(i.ended) > l.world.options.Region.TerminatedKept)
+	}
+	l.outage = time.Time{}
 }
 
 // leftovers lists what is left on the queues of instances that are gone, and
-// what keeps agents from pulling.
+// what keeps agents from pulling. Keys on a queue that was renamed stay: it is not
+// the autoscaler's any more.
 func (w *World) leftovers() []string {
 	var wrong []string
 	for _, q := range w.ml.Queues() {
+		ours := slices.ContainsFunc(w.options.Queues, func(o Queue) bool { return o.Name == q.Name })
 		if slices.Contains(q.Tags, messages.BarrierTag) {
 			wrong = append(wrong, fmt.Sprintf("queue %s is left with tag %s", q.Name, messages.BarrierTag))
 		}
 		for key := range q.Metadata {
 			id, about := messages.ChannelInstance(key)
-			if key == messages.BarrierKey || (about && !w.laws.forgotten(id)) {
+			if ours && (key == messages.BarrierKey || (about && !w.laws.forgotten(id))) {
 				wrong = append(wrong, fmt.Sprintf("queue %s is left with key %s", q.Name, key))
 			}
 		}

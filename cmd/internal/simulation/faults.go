@@ -29,10 +29,12 @@ func misfortunes() map[string]fault {
 		"empty-lists":    {1, "ClearML answers ebb with empty lists for up to three minutes", (*misfortune).empty},
 		"pause":          {2, "a process of ebb stands still, often longer than its lease lives, then goes on or is killed", (*misfortune).pause},
 		"cut":            {1, "a process of ebb has no network for up to two minutes, while the others have", (*misfortune).cut},
-		"reload":         {1, "the configuration is read again: another max_instances, a resource type less, or all as it was", (*misfortune).reload},
+		"reload":         {1, "the configuration is read again: one thing of it has another value, or all is as it was", (*misfortune).reload},
 		"abort":          {1, "a user aborts a task", (*misfortune).abort},
 		"stop":           {1, "ebb is told to stop in good order, with on_shutdown keep or idle, and started again", (*misfortune).stop},
 		"set-clock":      {1, "the clock of a host of ebb is set forth or back, by two minutes at most", (*misfortune).setClock},
+		"queue":          {1, "somebody renames or deletes a queue of the ClearML server that is empty", (*misfortune).queue},
+		"move":           {1, "a user puts a task that waits into another queue", (*misfortune).move},
 		"operator":       {2, "somebody pauses, resumes, drains an instance, lets the idle ones go, or asks for the status", (*misfortune).operator},
 		// Those drawn once for the world.
 		"standby":    {about: "for the whole of half the worlds: two processes of ebb run, of which one stands by"},
@@ -246,25 +248,68 @@ func (m *misfortune) cut() error {
 	return nil
 }
 
-// reload lowers or raises a maximum, takes a resource type out, or brings all
-// back.
+// reload changes one thing of the configuration, or brings all back.
 func (m *misfortune) reload() error {
 	options := m.world.options.Clone()
-	at := m.rng.IntN(len(options.Resources))
-	switch m.rng.IntN(4) {
+	r := &options.Resources[m.rng.IntN(len(options.Resources))]
+	switch m.rng.IntN(9) {
 	case 0:
-		options.Resources[at].Max = max(1, options.Resources[at].Max-1-m.rng.IntN(3))
+		r.Max = max(1, r.Max-1-m.rng.IntN(3))
 	case 1:
-		options.Resources[at].Max += 1 + m.rng.IntN(2)
+		r.Max += 1 + m.rng.IntN(2)
 	case 2:
-		without := options.Without(options.Resources[at].Name)
-		if len(without.Resources) > 0 && without.allServed() {
-			options = without
-		}
+		options = options.Without(r.Name)
 	case 3:
 		options.Queues, options.Resources = m.options.Queues, m.options.Resources
+	case 4:
+		r.Market = []messages.Market{messages.Spot, messages.OnDemand}[m.rng.IntN(2)]
+	case 5:
+		r.MaxIdle = between(m.rng, 30*time.Second, 8*time.Minute)
+	case 6:
+		r.MaxLifetime = between(m.rng, 5*time.Minute, 30*time.Minute)
+	case 7:
+		m.rearrange(&options.Queues[m.rng.IntN(len(options.Queues))])
+	case 8:
+		serve(&options.Queues[m.rng.IntN(len(options.Queues))], r.Name)
+	}
+	if len(options.Resources) == 0 || !options.allServed() {
+		return nil
 	}
 	return m.world.Reload(options)
+}
+
+// rearrange has the resource types of a queue tried in another order.
+func (m *misfortune) rearrange(q *Queue) {
+	q.Resources = slices.Clone(q.Resources)
+	m.rng.Shuffle(len(q.Resources), func(i, j int) { q.Resources[i], q.Resources[j] = q.Resources[j], q.Resources[i] })
+}
+
+// serve has a resource type serve a queue, or not any more when it does.
+func serve(q *Queue, resource string) {
+	before := len(q.Resources)
+	q.Resources = slices.DeleteFunc(slices.Clone(q.Resources), func(name string) bool { return name == resource })
+	if len(q.Resources) == before {
+		q.Resources = append(q.Resources, resource)
+	}
+}
+
+// queue takes a queue from under the autoscaler and its agents.
+func (m *misfortune) queue() error {
+	w := m.world
+	name := w.options.Queues[m.rng.IntN(len(w.options.Queues))].Name
+	if there, known := w.ml.QueueByName(name); !known || len(there.Entries) > 0 {
+		return nil
+	}
+	if m.rng.IntN(2) == 0 {
+		return w.DeleteQueue(name)
+	}
+	return w.RenameQueue(name, fmt.Sprintf("%s-%d", name, m.rng.IntN(100_000)))
+}
+
+func (m *misfortune) move() error {
+	queues := m.world.options.Queues
+	_, err := m.world.MoveTask(m.rng.IntN(1000), queues[m.rng.IntN(len(queues))].Name)
+	return err
 }
 
 func (m *misfortune) abort() error {

@@ -59,7 +59,9 @@ type laws struct {
 	dismissed   map[string]bool // instances that an operator wanted gone: whether at once
 	// promised is when an operator was told that an instance goes, by its id.
 	promised map[string]time.Time
-	dead     []time.Time // when instances were ended for looking dead
+	renamed  map[string]time.Time // when a queue was last, by the name that it had
+	outage   time.Time            // since when EC2 cannot be reached; zero when it can
+	dead     []time.Time          // when instances were ended for looking dead
 
 	configurations []configuration // the oldest first
 	explained      map[messages.InstanceID]*explanation
@@ -82,6 +84,9 @@ type instance struct {
 	taskAt       time.Time
 	had          *task     // the one that it was lost with
 	checked      time.Time // when the tasks API was last asked about it
+	// unlisted says that EC2 could not be reached from its end until it was in no
+	// listing any more: who came meanwhile does not know it.
+	unlisted bool
 }
 
 // sample is how many tasks waited since a time.
@@ -101,7 +106,7 @@ func newLaws(w *World) *laws {
 	return &laws{
 		world: w, instances: map[string]*instance{}, hosts: map[string]*instance{}, alive: map[string]int{},
 		perLaunch: map[string]int{}, waiting: map[string][]sample{}, tasks: map[string]*task{},
-		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{}, dismissed: map[string]bool{}, promised: map[string]time.Time{},
+		explained: map[messages.InstanceID]*explanation{}, overdue: map[*task]bool{}, clocks: map[int]time.Duration{}, dismissed: map[string]bool{}, promised: map[string]time.Time{}, renamed: map[string]time.Time{},
 	}
 }
 
@@ -153,7 +158,7 @@ func (l *laws) launched(t fakeec2.Transition) {
 	if l.perLaunch[launch] > record.Intent.Count {
 		l.breach("launch %s asked for %d instances and has %d", launch, record.Intent.Count, l.perLaunch[launch])
 	}
-	l.launchedPaused(i.id, l.soonest(record.Intent.At))
+	l.launchedPaused(i.id, record.Intent.At)
 	spec, configured := l.limitSince(i.resource, l.soonest(record.Intent.At))
 	switch {
 	case !configured:

@@ -65,7 +65,7 @@ func (l *laws) letGo() {
 		}
 		i, now := l.instances[id], l.world.Now()
 		switch {
-		case i == nil || !i.ended.IsZero() || now.Sub(since) < goesWithin || !l.world.machines.Answers(i.id):
+		case i == nil || !i.ended.IsZero() || now.Sub(since) < goesWithin || !l.answers(i):
 			continue
 		case i.task == nil:
 			l.breach("%s still runs without a task: an operator was told at %s that it goes", id, at.Format(time.TimeOnly))
@@ -91,8 +91,10 @@ func (l *laws) ordering(order messages.Order) {
 
 // launchedPaused: after an operator was told that launching is paused nothing is
 // decided to be launched until it is resumed.
-func (l *laws) launchedPaused(id string, intended time.Time) {
-	if l.paused.IsZero() || (!l.pausedUntil.IsZero() && !intended.Before(l.pausedUntil.Add(-l.skewed()))) {
+func (l *laws) launchedPaused(id string, recorded time.Time) {
+	intended := l.soonest(recorded)
+	latest := slices.MaxFunc(append(l.whenever(recorded), intended), time.Time.Compare)
+	if l.paused.IsZero() || (!l.pausedUntil.IsZero() && !latest.Before(l.pausedUntil.Add(-l.skewed()))) {
 		return
 	}
 	if intended.After(l.paused) {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -35,8 +36,7 @@ func (w *World) Reload(options Options) error {
 	if !options.allServed() {
 		return errors.New("reload: a queue or a resource type is left without the other")
 	}
-	changed := !slices.EqualFunc(options.Resources, w.options.Resources, func(a, b Resource) bool { return a.Name == b.Name && a.Max == b.Max && a.Image == b.Image }) ||
-		!slices.EqualFunc(options.Queues, w.options.Queues, func(a, b Queue) bool { return a.Name == b.Name && slices.Equal(a.Resources, b.Resources) })
+	changed := !reflect.DeepEqual(options.Resources, w.options.Resources) || !reflect.DeepEqual(options.Queues, w.options.Queues)
 	if !changed {
 		return nil
 	}

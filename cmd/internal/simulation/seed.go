@@ -149,7 +149,7 @@ func (m *misfortune) allowed(name string) bool {
 func (m *misfortune) drawOptions() Options {
 	rng := m.rng
 	o := Options{
-		Polling:  []time.Duration{10 * time.Second, 20 * time.Second, 30 * time.Second, time.Minute}[rng.IntN(4)],
+		Polling:  []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second, time.Minute, 4 * time.Minute}[rng.IntN(6)],
 		Throttle: rng.IntN(3) == 0, Stale: time.Hour, Requeue: true,
 		Network:       fakeec2.Dist{Median: 15 * time.Millisecond, P99: between(rng, 50*time.Millisecond, time.Second)},
 		Agent:         fakeagent.DefaultTiming(),

@@ -17,8 +17,11 @@ import (
 
 // task is what is true of a task, whatever anybody was told.
 type task struct {
-	id, name, queue string
-	takes           time.Duration
+	id, name string
+	// queue is the name of the one that it waits in or came from; empty when that
+	// was deleted.
+	queue string
+	takes time.Duration
 	// lost says how its worker was taken away, empty while that is not so; it is
 	// cleared when the task is put back.
 	lost   string
@@ -64,7 +67,7 @@ func (l *laws) endsBusy(i *instance, t fakeec2.Transition) {
 	story := fmt.Sprintf("%s was terminated with %s, that it pulled %s before, %s after it was checked",
 		i.id, lost.name, t.At.Sub(i.taskAt), t.At.Sub(i.checked))
 	switch {
-	case l.world.machines.Answers(i.id):
+	case l.answers(i):
 		l.breach("%s: its supervisor was there to ask", story)
 	case i.checked.IsZero():
 		l.breach("%s: nobody had asked whether it is idle", story)

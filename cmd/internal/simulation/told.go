@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// pollLag is how old what an event says of a queue may be when it is recorded.
+	// pollLag is how old what an event says of a queue may be when it is recorded,
+	// besides two polls.
 	pollLag = 2 * time.Minute
 	// answerLag is by how much an idle time may be off: it is counted from when the
 	// poll began that showed it, and a poll with its retries takes up to so long.
@@ -126,13 +127,14 @@ func capacityCodes() []string {
 // toldWaiting: a queue that is said to have so many waiting tasks had as many
 // not long before.
 func (l *laws) toldWaiting(recorded time.Time, e messages.QueueObserved) {
+	lag := pollLag + 2*l.world.options.Polling
 	for _, at := range l.whenever(recorded) {
-		from := at.Add(-pollLag)
+		from := at.Add(-lag)
 		if l.world.emptied || l.emptied.After(from) || l.hadWaiting(string(e.Queue), e.Waiting, from, at) {
 			return // or the server says so itself
 		}
 	}
-	l.breach("queue %s is said to have %d waiting tasks, and had not in the last %s", e.Queue, e.Waiting, pollLag)
+	l.breach("queue %s is said to have %d waiting tasks, and had not in the last %s", e.Queue, e.Waiting, lag)
 }
 
 // hadWaiting says whether a queue had so many waiting tasks at any moment between
@@ -214,7 +216,7 @@ func (l *laws) toldDead(e messages.InstanceTerminating) {
 func (l *laws) endsItself(i *instance) {
 	now := l.world.Now()
 	well := !l.healed.IsZero() && i.calledOff.Sub(l.healed) > time.Minute || now.Sub(l.struck) > calm
-	if well && i.drained && i.endedBy == selfEnded && !i.calledOff.IsZero() && now.Sub(i.calledOff) > comesTooLate {
+	if well && !l.astray(i) && i.drained && i.endedBy == selfEnded && !i.calledOff.IsZero() && now.Sub(i.calledOff) > comesTooLate {
 		l.breach("%s ended itself as drained %s after its drain had been called off", i.id, now.Sub(i.calledOff))
 	}
 }

@@ -207,6 +207,7 @@ func (w *World) Outage(server string, down bool) error {
 	case "polling":
 		w.polling.down = down
 	case "ec2":
+		w.laws.unlisted(down)
 		w.ec2.down = down
 	case "store":
 		w.storing.down = down
